@@ -1,0 +1,1 @@
+"""Bytes from a venue become rows."""

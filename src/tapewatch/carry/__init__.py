@@ -1,0 +1,1 @@
+"""Rows travel between processes and files, in one order per lane."""

@@ -1,0 +1,151 @@
+"""Settings from several places become one value per key, and it is known where each came from.
+
+Defaults < ``tapewatch.toml`` < ``TAPEWATCH_SECTION__KEY`` < flags. This file merges plain sections;
+each section is decoded by the struct that its owner declares (see `Settings.section`).
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from tapewatch.errors import ConfigError
+
+PREFIX = "TAPEWATCH_"
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Entry(NamedTuple):
+    """One value and where it came from."""
+
+    value: Any
+    origin: str
+
+
+class Settings:
+    """Merged settings: dotted key → value and origin.
+
+    Examples
+    --------
+    >>> settings = Settings.load(None, {"TAPEWATCH_CAPTURE__SYMBOLS": '["ETH-USD"]'}, ["dashboard.port=9000"])
+    >>> settings.entries["capture.symbols"]
+    Entry(value=['ETH-USD'], origin='TAPEWATCH_CAPTURE__SYMBOLS')
+    >>> settings.entries["dashboard.port"].value
+    9000
+    """
+
+    def __init__(self, entries: dict[str, Entry]) -> None:
+        self.entries = entries
+
+    @classmethod
+    def load(cls, path: Path | None, environ: Mapping[str, str], overrides: Iterable[str] = ()) -> "Settings":
+        """Merge file, environment and ``section.key=value`` overrides; later ones win.
+
+        Raises
+        ------
+        ConfigError
+            The file cannot be read or parsed, or an override is not ``section.key=value``.
+        """
+        entries: dict[str, Entry] = {}
+        if path is not None:
+            entries.update(_flatten(_read(path), str(path)))
+        for name in sorted(environ):
+            if name.startswith(PREFIX) and "__" in name:
+                key = name.removeprefix(PREFIX).lower().replace("__", ".")
+                entries[key] = Entry(_value(environ[name]), name)
+        for text in overrides:
+            key, equals, value = text.partition("=")
+            if not equals or "." not in key:
+                raise ConfigError(f"--set expects section.key=value, found {text!r}")
+            entries[key.strip()] = Entry(_value(value), "flag")
+        return cls(entries)
+
+    def with_flags(self, section: str, **flags: object) -> "Settings":
+        """Put command-line flags on top; a flag that is None was not given."""
+        given = {f"{section}.{key}": Entry(value, "flag") for key, value in flags.items() if value is not None}
+        return Settings({**self.entries, **given})
+
+    def plain(self, section: str) -> dict[str, Any]:
+        """Nested plain dictionary of one section."""
+        tree: dict[str, Any] = {}
+        for key, entry in self.entries.items():
+            names = _split(key)
+            if names[0] != section:
+                continue
+            node = tree
+            for name in names[1:-1]:
+                node = node.setdefault(name, {})
+            node[names[-1]] = entry.value
+        return tree
+
+    def section(self, name: str, struct: type[T]) -> T:
+        """Decode one section by its owner's struct.
+
+        Raises
+        ------
+        ConfigError
+            Naming the key, where it was set, what was expected and what was found.
+        """
+        plain = self.plain(name)
+        try:
+            return msgspec.convert(plain, struct, strict=False)
+        except msgspec.ValidationError as error:
+            raise ConfigError(self._explain(name, str(error))) from None
+
+    def _explain(self, section: str, message: str) -> str:
+        reason, _, path = message.partition(" - at `$.")
+        unknown = re.search(r"unknown field `(.+?)`", message)
+        key = ".".join(
+            part for part in (section, path.rstrip("`") if path else "", unknown[1] if unknown else "") if part
+        )
+        hits = [entry for name, entry in self.entries.items() if name == key or name.startswith(f"{key}.")]
+        origin = f" in {hits[0].origin}" if hits else ""
+        found = f", found {hits[0].value!r}" if hits and not unknown else ""
+        return f"{key}{origin}: {'unknown key' if unknown else reason[0].lower() + reason[1:]}{found}"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def _flatten(tree: Mapping[str, Any], origin: str, prefix: str = "") -> dict[str, Entry]:
+    flat: dict[str, Entry] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{_quoted(key)}"
+        if isinstance(value, dict):
+            flat.update(_flatten(value, origin, f"{name}."))
+        elif not prefix:
+            raise ConfigError(f"{origin}: {key} stands outside any section; expected [section] {key} = …")
+        else:
+            flat[name] = Entry(value, origin)
+    return flat
+
+
+def _value(text: str) -> Any:
+    """Read a value as TOML would, and as a plain string where TOML would not.
+
+    >>> _value("3"), _value("true"), _value("BTC-USD")
+    (3, True, 'BTC-USD')
+    """
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _quoted(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"'
+
+
+def _split(key: str) -> list[str]:
+    """Split a dotted key; quoted parts may hold dots and asterisks."""
+    return [a or b for a, b in re.findall(r'"([^"]*)"|([^."]+)', key)]

@@ -1,0 +1,1 @@
+"""Rows become anomalies and bars: pure, no I/O, no clock."""

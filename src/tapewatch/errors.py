@@ -1,0 +1,39 @@
+"""The whole exception tree; every message says what was expected, what was found, and where.
+
+::
+
+    TapewatchError
+    ├── ConfigError      a wrong flag, file, key or value; the command exits with 2
+    ├── FeedError        the venue sent what its documentation does not promise, or went away
+    ├── TapeError        a recorded tape cannot be read or written
+    ├── SnapshotError    a detector's state cannot be restored
+    └── StoreError       the database refuses: another source, another instance, a newer schema
+"""
+
+
+class TapewatchError(Exception):
+    """Base of all errors that a person can act on."""
+
+    exit_code = 1
+
+
+class ConfigError(TapewatchError):
+    """A wrong flag, file, key or value."""
+
+    exit_code = 2
+
+
+class FeedError(TapewatchError):
+    """The venue broke its protocol or went away."""
+
+
+class TapeError(TapewatchError):
+    """A recorded tape cannot be read or written."""
+
+
+class SnapshotError(TapewatchError):
+    """A detector's state cannot be restored."""
+
+
+class StoreError(TapewatchError):
+    """The database refuses: it belongs to another source, to another instance, or to a newer program."""

@@ -1,0 +1,193 @@
+"""The nouns that every station shares: Row in, Anomaly, Change and Bar out.
+
+Times are int64 nanoseconds since the epoch. Prices are int64 in units of 1e-10 of the quote
+currency, for every lane; sizes are float64. Nothing here performs I/O or reads a clock.
+"""
+
+from collections.abc import Iterable, Sequence
+from enum import IntEnum, IntFlag
+from typing import Literal, NamedTuple, Self
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+NS = 1_000_000_000
+"""Nanoseconds in a second."""
+
+PRICE_SCALE = 10**10
+"""Units of price in one unit of the quote currency."""
+
+PRICE_MAX = 10**7
+"""Largest price, in the quote currency, that becomes a row; sums of 90 such prices fit an int64."""
+
+
+class Kind(IntEnum):
+    """What a row is; silence and loss are rows too, so a replay sees what live saw."""
+
+    TRADE = 1  # one trade, its id above the highest that any TRADE or GAP of the lane has named
+    GAP = 2  # the ids trade_id … aux were skipped
+    LATE = 3  # a trade of an open gap, let go just before the gap's FILLED
+    FILLED = 4  # the gap trade_id … aux is closed
+    CLOCK = 5  # once a second per lane: recv_ts our clock, aux receive time of the last frame, ts the venue's time or 0
+
+
+class Flag(IntFlag):
+    """Bits of a row's `flags`."""
+
+    GIVEN_UP = 1  # FILLED: the missing trades never came
+    HISTORY = 2  # the row was fetched as history at a warm start
+
+
+class Lane(NamedTuple):
+    """One venue and one symbol, e.g. ``Lane("coinbase", "BTC-USD")``."""
+
+    venue: str
+    symbol: str
+
+    def __str__(self) -> str:
+        return f"{self.venue}:{self.symbol}"
+
+
+ROW = np.dtype(
+    [
+        ("ts", "i8"),  # venue's event time, ns
+        ("recv_ts", "i8"),  # our clock when the frame arrived, ns
+        ("trade_id", "i8"),  # the venue's; GAP and FILLED: first id of the range
+        ("sequence", "i8"),  # the venue's, 0 where it has none
+        ("price", "i8"),  # 1e-10 of the quote currency
+        ("size", "f8"),  # base currency
+        ("aux", "i8"),  # by kind: GAP, FILLED last id of the range; CLOCK receive time of the last frame
+        ("lane", "i4"),  # index into Rows.lanes
+        ("kind", "u1"),  # Kind
+        ("side", "i1"),  # taker: +1 buy, -1 sell, 0 unknown
+        ("flags", "u2"),  # Flag
+    ]
+)
+assert ROW.itemsize == 64, "one row is one cache line"  # noqa: S101  # the layout is a contract with recorded tapes
+
+RowTuple = tuple[int, int, int, int, int, float, int, int, int, int, int]
+"""A row as plain values, in the order of ROW's fields."""
+
+BAR = np.dtype(
+    [
+        ("ts", "i8"),  # start of the bucket, ns
+        ("open_id", "i8"),  # lowest trade id in the bucket
+        ("close_id", "i8"),  # highest trade id in the bucket
+        ("open", "i8"),  # price of open_id, 1e-10
+        ("high", "i8"),
+        ("low", "i8"),
+        ("close", "i8"),  # price of close_id, 1e-10
+        ("volume", "f8"),  # base currency
+        ("count", "i8"),  # trades
+        ("lane", "i4"),  # index into Bars.lanes
+        ("width", "i4"),  # seconds: one of BAR_WIDTHS
+    ]
+)
+
+BAR_WIDTHS = (1, 10, 60)
+"""Widths of the bars that are kept, in seconds."""
+
+
+class Rows(NamedTuple):
+    """Rows of one or more lanes in the order in which capture let them go.
+
+    Attributes
+    ----------
+    lanes
+        Names of the lanes; ``data["lane"]`` indexes this tuple. Numbers mean nothing outside one `Rows`.
+    data
+        Shape (n,), dtype ROW.
+    """
+
+    lanes: tuple[Lane, ...]
+    data: NDArray[np.void]
+
+    @classmethod
+    def of(cls, lanes: Sequence[Lane], rows: Iterable[RowTuple]) -> Self:
+        """Build from plain tuples in the order of ROW's fields."""
+        return cls(tuple(lanes), np.array(list(rows), dtype=ROW))
+
+    @classmethod
+    def empty(cls, lanes: Sequence[Lane] = ()) -> Self:
+        """No rows."""
+        return cls(tuple(lanes), np.empty(0, dtype=ROW))
+
+    def part(self, start: int, stop: int) -> Self:
+        """Rows start … stop, sharing memory."""
+        return type(self)(self.lanes, self.data[start:stop])
+
+
+class Bars(NamedTuple):
+    """Increments of bars: what new rows add to the bars of their buckets.
+
+    Attributes
+    ----------
+    lanes
+        Names of the lanes; ``data["lane"]`` indexes this tuple.
+    data
+        Shape (n,), dtype BAR; at most one increment per lane, width and bucket.
+    """
+
+    lanes: tuple[Lane, ...]
+    data: NDArray[np.void]
+
+
+Severity = Literal["high", "medium", "low"]
+Direction = Literal["up", "down"]
+Quality = Literal["complete", "late", "gap"]
+
+
+class Anomaly(Struct, frozen=True):
+    """One abnormal event as it stands; the fields, their order and encoding are the file format.
+
+    Prices, `observed` and `threshold` are float64 in the quote currency or in `unit`; times are ns.
+    """
+
+    id: str
+    venue: str
+    symbol: str
+    rule: str
+    severity: Severity
+    kind: Literal["market", "feed"]
+    direction: Direction | None
+    opened_ts: int
+    opened_at: str
+    trade_id: int | None
+    price: float | None
+    reference_price: float | None
+    reference_ts: int | None
+    observed: float
+    threshold: float
+    unit: str
+    peak_observed: float
+    peak_price: float | None
+    peak_ts: int
+    peak_reference_price: float | None
+    peak_reference_ts: int | None
+    last_ts: int
+    ended_ts: int | None
+    triggers: int
+    escalation: int
+    escalated_ts: tuple[int, ...]
+    quality: Quality
+    history: bool
+    explain: str
+
+    def sort_key(self) -> tuple[int, str, str, int, str, str, str]:
+        """Order of anomalies in files: opened_ts, venue, symbol, trade_id (null first), rule, direction, id."""
+        trade_id = -1 if self.trade_id is None else self.trade_id
+        return (self.opened_ts, self.venue, self.symbol, trade_id, self.rule, self.direction or "", self.id)
+
+
+class Change(Struct, frozen=True):
+    """An anomaly opened, escalated or ended, with the record as it then stands.
+
+    `at` is the event's time in ns; `ordinal` counts the lane's changes from 0, so a change told
+    twice is known and logs can be compared.
+    """
+
+    change: Literal["opened", "escalated", "ended"]
+    at: int
+    ordinal: int
+    anomaly: Anomaly

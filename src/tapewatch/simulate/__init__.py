@@ -1,0 +1,1 @@
+"""A Coinbase that runs on this machine."""

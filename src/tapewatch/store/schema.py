@@ -1,0 +1,159 @@
+"""The schema: tables as SQLAlchemy Core sees them, the same for SQLite and PostgreSQL.
+
+Prices are integers of 1e-10, times integers of ns; names of lanes are spelled out, because numbers
+of lanes mean nothing outside one `Rows`.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+METADATA = MetaData()
+SEQ = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only where the type is INTEGER
+
+anomalies = Table(
+    "anomalies",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("venue", Text, nullable=False),
+    Column("symbol", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("direction", Text),
+    Column("opened_ts", BigInteger, nullable=False),
+    Column("opened_at", Text, nullable=False),
+    Column("trade_id", BigInteger),
+    Column("price", Float(53)),
+    Column("reference_price", Float(53)),
+    Column("reference_ts", BigInteger),
+    Column("observed", Float(53), nullable=False),
+    Column("threshold", Float(53), nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("peak_observed", Float(53), nullable=False),
+    Column("peak_price", Float(53)),
+    Column("peak_ts", BigInteger, nullable=False),
+    Column("peak_reference_price", Float(53)),
+    Column("peak_reference_ts", BigInteger),
+    Column("last_ts", BigInteger, nullable=False),
+    Column("ended_ts", BigInteger),
+    Column("triggers", BigInteger, nullable=False),
+    Column("escalation", Integer, nullable=False),
+    Column("escalated_ts", Text, nullable=False),  # JSON array
+    Column("quality", Text, nullable=False),
+    Column("history", Boolean, nullable=False),
+    Column("explain", Text, nullable=False),
+    Index("anomalies_by_time", "opened_ts"),
+    Index("anomalies_by_lane", "symbol", "opened_ts"),
+    Index("anomalies_by_severity", "severity", "opened_ts"),
+    Index("anomalies_open", "ended_ts", "opened_ts"),
+)
+
+changes = Table(
+    "changes",
+    METADATA,
+    Column("seq", SEQ, primary_key=True, autoincrement=True),
+    Column("venue", Text, nullable=False),
+    Column("symbol", Text, nullable=False),
+    Column("ordinal", BigInteger, nullable=False),
+    Column("anomaly_id", Text, nullable=False),
+    Column("change", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("record", Text, nullable=False),  # the anomaly as it then stood, the text of its JSON
+    UniqueConstraint("venue", "symbol", "ordinal", name="changes_told_once"),
+    sqlite_autoincrement=True,
+)
+
+bars = Table(
+    "bars",
+    METADATA,
+    Column("venue", Text, primary_key=True),
+    Column("symbol", Text, primary_key=True),
+    Column("width", Integer, primary_key=True),  # seconds
+    Column("ts", BigInteger, primary_key=True),  # start of the bucket
+    Column("open_id", BigInteger, nullable=False),
+    Column("close_id", BigInteger, nullable=False),
+    Column("open", BigInteger, nullable=False),
+    Column("high", BigInteger, nullable=False),
+    Column("low", BigInteger, nullable=False),
+    Column("close", BigInteger, nullable=False),
+    Column("volume", Float(53), nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),  # the commit that touched it last; readers resume by it
+    Index("bars_by_revision", "revision"),
+    sqlite_with_rowid=False,
+)
+
+quarantine = Table(
+    "quarantine",
+    METADATA,
+    Column("seq", SEQ, primary_key=True, autoincrement=True),
+    Column("recv_ts", BigInteger, nullable=False),
+    Column("venue", Text, nullable=False),
+    Column("symbol", Text),
+    Column("reason", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False),  # at most 4 KiB
+    sqlite_autoincrement=True,
+)
+
+feed = Table(
+    "feed",
+    METADATA,
+    Column("venue", Text, primary_key=True),
+    Column("symbol", Text, primary_key=True),
+    Column("state", Text, nullable=False),  # waiting, live, reconnecting, ended, stopped
+    Column("reason", Text, nullable=False),  # why not live, for a person; "" when live
+    Column("now_ts", BigInteger, nullable=False),  # the lane's clock: ours live, the tape's on a replay
+    Column("last_frame_ts", BigInteger),  # receive time, lane's clock
+    Column("last_trade_ts", BigInteger),  # venue's time
+    Column("last_price", BigInteger),
+    Column("connected_ts", BigInteger),
+    Column("next_try_ts", BigInteger),
+    Column("attempts", Integer, nullable=False),  # tries since the connection was lost
+    Column("trades", BigInteger, nullable=False),
+    Column("duplicates", BigInteger, nullable=False),
+    Column("quarantined", BigInteger, nullable=False),
+    Column("gaps_opened", BigInteger, nullable=False),
+    Column("gaps_filled", BigInteger, nullable=False),
+    Column("gaps_given_up", BigInteger, nullable=False),
+    Column("reconnects", BigInteger, nullable=False),
+    Column("armed", Text, nullable=False),  # JSON array: names of the rules armed on the lane
+)
+
+meta = Table(
+    "meta",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),  # JSON
+)
+"""Keys: ``source`` {kind, address, …} whose database this is; ``clock`` {now_ts, wall_ts, speed, revision,
+latency_p50_ms, latency_p99_ms}, written with every commit; ``reader:NAME`` how far a follower of the log got."""
+
+state = Table(
+    "state",
+    METADATA,
+    Column("name", Text, primary_key=True),  # "detector", "position"
+    Column("value", LargeBinary, nullable=False),
+)
+
+requests = Table(
+    "requests",
+    METADATA,
+    Column("seq", SEQ, primary_key=True, autoincrement=True),
+    Column("asked_ts", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("arguments", Text, nullable=False),  # JSON
+    Column("answered_ts", BigInteger),
+    Column("answer", Text),
+    sqlite_autoincrement=True,
+)

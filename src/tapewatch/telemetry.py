@@ -1,0 +1,82 @@
+"""Events become log lines and counters: each event stands here once, beside the counter that it bumps.
+
+One event per line, ``event key=value``. Levels: ERROR a person must act; WARNING data was lost or
+delayed; INFO start, stop, connect, resync; DEBUG frames.
+"""
+
+import logging
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+"""Everything that /metrics shows; a registry of our own, so that tests and embedders see only ours."""
+
+_log = logging.getLogger("tapewatch")
+
+
+class Event(NamedTuple):
+    """One thing that can happen: its name in the log, its level and its counter."""
+
+    name: str
+    level: int
+    counter: Counter | None = None
+
+
+def _counter(name: str, help_: str, *labels: str) -> Counter:
+    return Counter(f"tapewatch_{name}", help_, labels, registry=REGISTRY)
+
+
+STARTED = Event("started", logging.INFO)
+STOPPED = Event("stopped", logging.INFO)
+CONNECTED = Event("feed_connected", logging.INFO, _counter("connects_total", "Connections made to a venue", "venue"))
+SUBSCRIBED = Event("feed_subscribed", logging.INFO)
+DISCONNECTED = Event(
+    "feed_disconnected", logging.WARNING, _counter("disconnects_total", "Connections lost or refused", "venue")
+)
+QUARANTINED = Event(
+    "frame_quarantined", logging.WARNING, _counter("quarantined_total", "Input set aside with a reason", "reason")
+)
+IGNORED = Event("frame_ignored", logging.DEBUG, _counter("ignored_total", "Messages of kinds not asked for", "kind"))
+GAP_OPENED = Event("gap_opened", logging.WARNING, _counter("gaps_opened_total", "Gaps in trade ids", "venue", "symbol"))
+GAP_CLOSED = Event(
+    "gap_closed", logging.INFO, _counter("gaps_closed_total", "Gaps filled or given up", "venue", "symbol", "outcome")
+)
+ANOMALY = Event(
+    "anomaly", logging.INFO, _counter("changes_total", "Anomalies opened, escalated, ended", "rule", "change")
+)
+
+TRADES = _counter("trades_total", "Trades that were new", "venue", "symbol")
+DUPLICATES = _counter("duplicates_total", "Rows told again, which changed nothing", "venue", "symbol")
+COMMITS = _counter("commits_total", "Transactions committed")
+COMMIT_SECONDS = Histogram("tapewatch_commit_seconds", "Duration of a commit", registry=REGISTRY)
+LATENCY_SECONDS = Histogram(
+    "tapewatch_frame_to_commit_seconds",
+    "Frame received to row committed",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 10),
+    registry=REGISTRY,
+)
+QUEUE_ROWS = Gauge("tapewatch_queue_rows", "Rows received and not yet detected", registry=REGISTRY)
+OPEN_ANOMALIES = Gauge("tapewatch_open_anomalies", "Anomalies open now", ["severity"], registry=REGISTRY)
+
+
+def log(event: Event, /, labels: tuple[str, ...] = (), **fields: object) -> None:
+    """Write one event as a line and bump its counter by one, with `labels` in the counter's order."""
+    if event.counter is not None:
+        (event.counter.labels(*labels) if labels else event.counter).inc()
+    if _log.isEnabledFor(event.level):
+        _log.log(event.level, "%s %s", event.name, " ".join(f"{key}={_text(value)}" for key, value in fields.items()))
+
+
+def configure(level: str = "INFO") -> None:
+    """Send our events to standard error, one line each; called once by a command."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    _log.handlers[:] = [handler]
+    _log.setLevel(level)
+    _log.propagate = False
+
+
+def _text(value: object) -> str:
+    text = str(value)
+    return f'"{text}"' if " " in text else text

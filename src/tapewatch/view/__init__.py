@@ -1,0 +1,1 @@
+"""What is seen: the dashboards and the queries that they share."""
