@@ -1,0 +1,15 @@
+"""Fixtures that every part of the tests may use."""
+
+from pathlib import Path
+
+import pytest
+
+RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of real recordings, which carry no licence to be part of the project."""
+    if not RECORDINGS.is_dir():
+        pytest.skip(f"real recordings are not at hand: expected them in {RECORDINGS}")
+    return RECORDINGS
