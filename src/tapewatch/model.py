@@ -64,7 +64,7 @@ ROW = np.dtype(
         ("flags", "u2"),  # Flag
     ]
 )
-assert ROW.itemsize == 64, "one row is one cache line"  # noqa: S101  # the layout is a contract with recorded tapes
+assert ROW.itemsize == 64, "one row is one cache line"  # noqa: PLR2004
 
 RowTuple = tuple[int, int, int, int, int, float, int, int, int, int, int]
 """A row as plain values, in the order of ROW's fields."""
