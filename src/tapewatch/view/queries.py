@@ -1,0 +1,317 @@
+"""What both dashboards ask of a database: anomalies, changes, bars and counts.
+
+In: an open connection and what a person wants to see. Out: frozen values. Pure reads, for SQLite and
+PostgreSQL; whoever calls several of them for one picture does so in one transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select, tuple_
+
+from tapewatch.model import BAR_WIDTHS, NS, PRICE_SCALE, Anomaly, Direction, Lane, Severity
+from tapewatch.store.records import LoggedChange
+from tapewatch.store.schema import anomalies as anomalies_table
+from tapewatch.store.schema import bars as bars_table
+from tapewatch.store.schema import changes as changes_table
+from tapewatch.view.words import RULES, SEVERITIES
+
+A = anomalies_table.c
+B = bars_table.c
+ANOMALY_COLUMNS = [anomalies_table.c[name] for name in Anomaly.__struct_fields__]
+
+CHART = np.dtype([(name, "f8") for name in ("time", "open", "high", "low", "close", "volume", "count")])
+"""A bar for a chart: start of the bucket in seconds since the epoch, prices in the quote currency, all float64."""
+
+TAIL_MAX = 5_000
+"""Changes, or bars, that `tail` tells at most; who is further behind reads afresh."""
+
+
+class Filter(Struct, frozen=True):
+    """What a person wants to see; an empty field does not restrict.
+
+    Attributes
+    ----------
+    recency_s
+        Only anomalies that opened in the last so many seconds, or are still open; None for all.
+    """
+
+    severities: tuple[Severity, ...] = ()
+    rules: tuple[str, ...] = ()
+    directions: tuple[Direction, ...] = ()
+    symbols: tuple[str, ...] = ()
+    recency_s: int | None = 3_600
+
+    def matches(self, anomaly: Anomaly, now_ns: int) -> bool:
+        """Tell whether an anomaly that is at hand would be listed."""
+        return (
+            (not self.severities or anomaly.severity in self.severities)
+            and (not self.rules or anomaly.rule in self.rules)
+            and (not self.directions or anomaly.direction in self.directions)
+            and (not self.symbols or anomaly.symbol in self.symbols)
+            and (anomaly.ended_ts is None or anomaly.opened_ts >= self.since(now_ns))
+        )
+
+    def since(self, now_ns: int) -> int:
+        """Earliest opening, ns, of an anomaly that has ended and is listed."""
+        return 0 if self.recency_s is None else now_ns - self.recency_s * NS
+
+
+def anomalies(
+    conn: Connection, wanted: Filter, now_ns: int, limit: int, before: tuple[int, str] | None = None
+) -> list[Anomaly]:
+    """List anomalies, newest first.
+
+    Parameters
+    ----------
+    before
+        (opened_ts, id) of the last one of the page before.
+    """
+    page = and_(A.opened_ts <= before[0], tuple_(A.opened_ts, A.id) < tuple_(*before)) if before else None
+    found: dict[str, Anomaly] = {}
+    for query in _recent_and_open(select(*ANOMALY_COLUMNS), wanted, now_ns):
+        rows = query if page is None else query.where(page)
+        for row in conn.execute(rows.order_by(A.opened_ts.desc(), A.id.desc()).limit(limit)):
+            found[row.id] = _anomaly(row)
+    return sorted(found.values(), key=lambda each: (each.opened_ts, each.id), reverse=True)[:limit]
+
+
+def open_anomalies(conn: Connection) -> list[Anomaly]:
+    """List all that are open now, newest first."""
+    query = select(*ANOMALY_COLUMNS).where(A.ended_ts.is_(None)).order_by(A.opened_ts.desc(), A.id.desc())
+    return [_anomaly(row) for row in conn.execute(query)]
+
+
+def one(conn: Connection, anomaly_id: str) -> Anomaly | None:
+    """Find an anomaly by its id."""
+    row = conn.execute(select(*ANOMALY_COLUMNS).where(A.id == anomaly_id)).one_or_none()
+    return None if row is None else _anomaly(row)
+
+
+def between(conn: Connection, lane: Lane, start_ns: int, end_ns: int, limit: int = 2_000) -> list[Anomaly]:
+    """List what was abnormal on a lane at some time in start … end, newest first; for a chart's markers and ribbon."""
+    on_lane = select(*ANOMALY_COLUMNS).where(A.symbol == lane.symbol, A.venue == lane.venue)
+    newest = (A.opened_ts.desc(), A.id.desc())
+    inside = on_lane.where(A.opened_ts >= start_ns, A.opened_ts < end_ns).order_by(*newest).limit(limit)
+    # What opened earlier and reached into the span: the latest few hundred are certain to hold it, for an event
+    # lasts minutes, and reading the lane's whole past to learn that there is nothing would cost more each day.
+    earlier = on_lane.where(A.opened_ts < start_ns).order_by(*newest).limit(EARLIER_READ)
+    found = [_anomaly(row) for row in conn.execute(inside)]
+    found += [
+        each for row in conn.execute(earlier) if (each := _anomaly(row)).ended_ts is None or each.ended_ts >= start_ns
+    ]
+    return found
+
+
+EARLIER_READ = 200
+"""Anomalies before a chart's left edge that are looked at for one that reaches into the chart."""
+
+
+def bars(
+    conn: Connection, lane: Lane, width_s: int, *, start_ns: int = 0, end_ns: int | None = None, limit: int = 2_000
+) -> NDArray[np.void]:
+    """Read the newest bars of a lane that start in start … end.
+
+    Parameters
+    ----------
+    width_s
+        Any whole number of seconds; widths that are not stored are folded from the largest that divides them.
+
+    Returns
+    -------
+    bars
+        Shape (n ≤ limit,), dtype CHART, oldest first. Seconds without a trade have no bar.
+    """
+    assert width_s >= 1, "a bar lasts at least a second"
+    stored = max(width for width in BAR_WIDTHS if width_s % width == 0)
+    of_lane = [B.venue == lane.venue, B.symbol == lane.symbol, B.width == stored]
+    inside = [B.ts >= start_ns - start_ns % (width_s * NS)]
+    if end_ns is not None:
+        inside.append(B.ts < end_ns)
+    columns = select(B.ts, B.open, B.high, B.low, B.close, B.volume, B["count"])
+    query = columns.where(*of_lane, *inside).order_by(B.ts.desc()).limit(limit * (width_s // stored))
+    rows = [tuple(row) for row in conn.execute(query)]
+    rows.reverse()
+    return fold(_chart(rows), width_s)[-limit:]
+
+
+def fold(narrow: NDArray[np.void], width_s: int) -> NDArray[np.void]:
+    """Fold bars into wider ones.
+
+    Parameters
+    ----------
+    narrow
+        Shape (n,), dtype CHART, ascending in time, of a width that divides `width_s`.
+    """
+    if not len(narrow):
+        return narrow
+    bucket = narrow["time"] // width_s
+    first = np.flatnonzero(np.diff(bucket, prepend=-1))
+    last = np.append(first[1:], len(narrow)) - 1
+    wide = np.empty(len(first), dtype=CHART)
+    wide["time"] = bucket[first] * width_s
+    wide["open"] = narrow["open"][first]
+    wide["high"] = np.maximum.reduceat(narrow["high"], first)
+    wide["low"] = np.minimum.reduceat(narrow["low"], first)
+    wide["close"] = narrow["close"][last]
+    for name in ("volume", "count"):
+        wide[name] = np.add.reduceat(narrow[name], first)
+    return wide
+
+
+class LiveBar(Struct, frozen=True):
+    """A stored bar as it stands after a commit that touched it; replaces what a reader had of its bucket."""
+
+    venue: str
+    symbol: str
+    width: int
+    bar: tuple[float, float, float, float, float, float, float]
+
+
+class Tail(Struct, frozen=True):
+    """What is new since a reader looked last.
+
+    Attributes
+    ----------
+    seq, revision
+        Where the reader stands now; what it asks with next time.
+    complete
+        False where too much happened since: nothing is told, the reader must read afresh.
+    """
+
+    changes: list[LoggedChange]
+    bars: list[LiveBar]
+    seq: int
+    revision: int
+    complete: bool = True
+
+
+def tail(conn: Connection, after_change_seq: int, after_revision: int, limit: int = TAIL_MAX) -> Tail:
+    """Read the changes after a position in their log and the bars touched after a revision."""
+    log = changes_table.c
+    news = select(changes_table).where(log.seq > after_change_seq).order_by(log.seq).limit(limit + 1)
+    touched = select(bars_table).where(B.revision > after_revision).order_by(B.revision).limit(limit + 1)
+    changes = [LoggedChange(**row._mapping) for row in conn.execute(news)]  # noqa: SLF001  # SQLAlchemy's public name
+    rows = conn.execute(touched).all()
+    if len(changes) > limit or len(rows) > limit:
+        return Tail([], [], *ends(conn), complete=False)
+    live = [
+        LiveBar(row.venue, row.symbol, row.width, chart.item())
+        for row, chart in zip(
+            rows,
+            _chart([(r.ts, r.open, r.high, r.low, r.close, r.volume, r._mapping["count"]) for r in rows]),  # noqa: SLF001
+            strict=True,
+        )
+    ]
+    seq = changes[-1].seq if changes else after_change_seq
+    return Tail(changes, live, seq, rows[-1].revision if rows else after_revision)
+
+
+def ends(conn: Connection) -> tuple[int, int]:
+    """Find the last position in the log of changes and the last revision of a bar, from which `tail` goes on."""
+    seq = conn.execute(select(func.max(changes_table.c.seq))).scalar_one()
+    revision = conn.execute(select(func.max(B.revision))).scalar_one()
+    return seq or 0, revision or 0
+
+
+class Counts(Struct, frozen=True):
+    """How many anomalies there are, by what a filter chooses from.
+
+    Each distribution is under the other choices of the filter but not under its own: so it shows what
+    choosing differently would bring.
+
+    Attributes
+    ----------
+    total
+        Under the whole filter.
+    severities, rules, directions
+        Every severity, rule and direction, also those that did not happen.
+    """
+
+    total: int
+    severities: dict[Severity, int]
+    rules: dict[str, int]
+    directions: dict[Direction, int]
+
+
+def counts(conn: Connection, wanted: Filter, now_ns: int) -> Counts:
+    """Count anomalies by severity, rule and direction."""
+    everything = Filter(symbols=wanted.symbols, recency_s=wanted.recency_s)
+    groups: dict[tuple[Severity, str, Direction | None], int] = {}
+    columns = select(A.severity, A.rule, A.direction, func.count().label("n"))
+    for query in _recent_and_open(columns, everything, now_ns):
+        for severity, rule, direction, n in conn.execute(query.group_by(A.severity, A.rule, A.direction)):
+            groups[severity, rule, direction] = groups.get((severity, rule, direction), 0) + n
+    total, result = 0, Counts(0, dict.fromkeys(SEVERITIES, 0), dict.fromkeys(RULES, 0), {"up": 0, "down": 0})
+    for (severity, rule, direction), n in groups.items():
+        by_severity = not wanted.severities or severity in wanted.severities
+        by_rule = not wanted.rules or rule in wanted.rules
+        by_direction = not wanted.directions or direction in wanted.directions
+        total += n * (by_severity and by_rule and by_direction)
+        result.severities[severity] += n * (by_rule and by_direction)
+        result.rules[rule] = result.rules.get(rule, 0) + n * (by_severity and by_direction)
+        if direction:
+            result.directions[direction] += n * (by_severity and by_rule)
+    return msgspec.structs.replace(result, total=total)
+
+
+HISTOGRAM = np.dtype([("time", "f8"), *((severity, "i8") for severity in SEVERITIES)])
+"""Openings in one step of time: its start in seconds since the epoch, and the count of each severity."""
+
+
+def histogram(conn: Connection, wanted: Filter, start_ns: int, end_ns: int, step_s: int = 3_600) -> NDArray[np.void]:
+    """Count openings per step of time, stacked by severity; the filter's recency does not matter here.
+
+    Returns
+    -------
+    steps
+        Shape (n,), dtype HISTOGRAM: every step that touches start … end, also those in which nothing opened.
+    """
+    step = step_s * NS
+    first, last = start_ns // step, -(-end_ns // step)
+    steps = np.zeros(max(0, last - first), dtype=HISTOGRAM)
+    steps["time"] = np.arange(first, first + len(steps)) * step_s
+    bucket = (A.opened_ts - A.opened_ts % step).label("bucket")
+    query = (
+        select(bucket, A.severity, func.count())
+        .where(A.opened_ts >= first * step, A.opened_ts < last * step, *_choices(wanted))
+        .group_by(bucket, A.severity)
+    )
+    for start, severity, n in conn.execute(query):
+        steps[severity][start // step - first] = n
+    return steps
+
+
+def _recent_and_open(query: Select[Any], wanted: Filter, now_ns: int) -> tuple[Select[Any], ...]:
+    # Two queries that cannot overlap, each with an index of its own, instead of one with OR that has none.
+    since, choices = wanted.since(now_ns), _choices(wanted)
+    recent = query.where(A.opened_ts >= since, *choices)
+    return (recent,) if not since else (recent, query.where(A.ended_ts.is_(None), A.opened_ts < since, *choices))
+
+
+def _choices(wanted: Filter) -> Iterable[ColumnElement[bool]]:
+    if wanted.severities and set(wanted.severities) != set(SEVERITIES):
+        yield A.severity.in_(wanted.severities)
+    if wanted.rules:
+        yield A.rule.in_(wanted.rules)
+    if wanted.directions:
+        yield A.direction.in_(wanted.directions)
+    if wanted.symbols:
+        yield A.symbol.in_(wanted.symbols)
+
+
+def _anomaly(row: Row[Any]) -> Anomaly:
+    plain = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name
+    return Anomaly(**{**plain, "escalated_ts": tuple(msgspec.json.decode(plain["escalated_ts"]))})
+
+
+def _chart(rows: Sequence[tuple[int, int, int, int, int, float, int]]) -> NDArray[np.void]:
+    chart = np.array(rows, dtype=CHART)
+    chart["time"] //= NS
+    for name in ("open", "high", "low", "close"):
+        chart[name] /= PRICE_SCALE
+    return chart

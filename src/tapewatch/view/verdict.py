@@ -1,0 +1,151 @@
+"""The one line that answers: is something abnormal, and how bad.
+
+In: open anomalies and the `Status`. Out: a `Verdict`, entries of the log, words for the feed.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct, structs
+
+from tapewatch.model import NS, Anomaly, Severity
+from tapewatch.view.figures import age, clock, duration, number
+from tapewatch.view.status import SEVERITY_RANK, Status
+from tapewatch.view.words import SEVERITIES, moved, ratio, ratio_words
+
+SAME_SILENCE_NS = 5 * NS
+"""Lanes of a venue whose silences began within so long of the first one share one cause."""
+
+
+class Entry(Struct, frozen=True):
+    """A row of the log: an anomaly, or one silence told by several lanes of a venue.
+
+    Attributes
+    ----------
+    anomaly
+        The first of them to open, whose id is the row's identity; where there are several, with the symbol
+        "10 symbols", the largest peak, and open as long as one of them is.
+    members
+        All of them; one in most cases.
+    """
+
+    anomaly: Anomaly
+    members: tuple[Anomaly, ...]
+
+    @property
+    def id(self) -> str:
+        """What a dashboard keeps its selection by."""
+        return self.anomaly.id
+
+
+def grouped(anomalies: Iterable[Anomaly]) -> list[Entry]:
+    """Make one entry of what is one event: the silences of a venue's lanes that began together.
+
+    Parameters
+    ----------
+    anomalies
+        In any order; that of the first member is kept.
+    """
+    oldest_first = sorted(anomalies, key=Anomaly.sort_key)
+    groups: dict[str, list[Anomaly]] = {}
+    silence: dict[str, Anomaly] = {}
+    for each in oldest_first:
+        head = silence.get(each.venue) if each.rule == "silent_feed" else None
+        if head is not None and each.opened_ts - head.opened_ts <= SAME_SILENCE_NS:
+            groups[head.id].append(each)
+            continue
+        groups[each.id] = [each]
+        if each.rule == "silent_feed":
+            silence[each.venue] = each
+    return [_entry(members) for members in reversed(groups.values())]
+
+
+class Verdict(Struct, frozen=True):
+    """What is abnormal now.
+
+    Attributes
+    ----------
+    counts
+        Open events by severity; one silence on all lanes counts once.
+    worst
+        Of the worst severity that is open, the one with the largest ratio of peak to limit; None in a calm.
+    """
+
+    counts: dict[Severity, int]
+    worst: Anomaly | None
+
+    @property
+    def severity(self) -> Severity | None:
+        """The worst severity that is open."""
+        return None if self.worst is None else self.worst.severity
+
+
+def verdict(open_now: Iterable[Anomaly]) -> Verdict:
+    """Judge what is open."""
+    events = [entry.anomaly for entry in grouped(open_now)]
+    counts = {severity: sum(each.severity == severity for each in events) for severity in SEVERITIES}
+    worst = min(events, key=lambda each: (SEVERITY_RANK[each.severity], -ratio(each), each.sort_key()), default=None)
+    return Verdict(counts, worst)
+
+
+def verdict_words(judged: Verdict, now: Status) -> tuple[str, str]:
+    """Say it: a headline, and what stands behind the counts; dashboards put the chip and the counts between.
+
+    Returns
+    -------
+    headline, rest
+        "Abnormal now", "ENA-USD rose 11.06 %, 44× the limit"; "Nothing abnormal now", "all 10 symbols within
+        limits"; with an old picture "Abnormal at 21:32:47".
+    """
+    if not now.feed or (now.state == "waiting" and not any(row.trades for row in now.feed)):
+        return "No verdict yet", "no trade has arrived"
+    when = "now" if now.state in ("live", "waiting") else f"at {clock(now.as_of_ns)}"
+    if judged.worst is None:
+        lanes = len(now.feed)
+        return f"Nothing abnormal {when}", f"all {lanes} symbols within limits" if lanes > 1 else "within its limits"
+    subject = judged.worst.venue if judged.worst.kind == "feed" and " " in judged.worst.symbol else judged.worst.symbol
+    return f"Abnormal {when}", f"{subject} {moved(judged.worst)}, {ratio_words(ratio(judged.worst))} the limit"
+
+
+def feed_words(now: Status) -> tuple[str, str]:
+    """Say whether it is live: a word, and what goes with it."""
+    age_s = now.age_s or 0.0
+    match now.state:
+        case "live" if now.replay:
+            return "Replay", f"{number(now.speed, 0 if now.speed >= 1 else 1)}× of {clock(now.now_ns, '%Y-%m-%d')}"
+        case "live":
+            return "Live", f"{age(age_s)} old"
+        case "stale":
+            return (
+                "Stale",
+                f"{duration(age_s)} without a frame" if now.running else f"nothing stored for {duration(age_s)}",
+            )
+        case "reconnecting":
+            due = f" in {duration(now.next_try_s)}" if now.next_try_s else " now"
+            return "Reconnecting", f"try {now.attempts + 1}{due}"
+        case "waiting":
+            return "Waiting", "no trade yet"
+        case "ended":
+            return "Ended", f"tape over at {clock(now.as_of_ns)}"
+        case _:
+            return "Stopped", f"at {clock(now.as_of_ns)}"
+
+
+def _entry(members: Sequence[Anomaly]) -> Entry:
+    head = members[0]
+    if len(members) == 1:
+        return Entry(head, (head,))
+    largest = max(members, key=ratio)
+    together = structs.replace(
+        head,
+        symbol=f"{len(members)} symbols",
+        peak_observed=largest.peak_observed,
+        peak_ts=largest.peak_ts,
+        last_ts=max(each.last_ts for each in members),
+        ended_ts=None
+        if any(each.ended_ts is None for each in members)
+        else max(each.ended_ts or 0 for each in members),
+        triggers=sum(each.triggers for each in members),
+        escalation=max(each.escalation for each in members),
+        explain=head.explain.replace(" (limit", f", on {len(members)} symbols (limit"),
+    )
+    return Entry(together, tuple(members))
