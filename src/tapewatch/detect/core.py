@@ -1,0 +1,307 @@
+"""All armed rules over many lanes: rows in, changes out, with a state that can be taken out and put back.
+
+A pure fold. Splitting the rows differently, stopping and restoring, or telling rows twice changes
+neither the changes nor the state's bytes; that is what lets one class serve every runtime.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from tapewatch.detect.admit import GAP, GAPS_MAX, HEAD, admit, fresh_head
+from tapewatch.detect.anomaly import SLOT
+from tapewatch.detect.record import change_of, record_of
+from tapewatch.detect.rule import Rule, RuleState, Work, parameters
+from tapewatch.detect.rules import RULES, RuleBook
+from tapewatch.errors import SnapshotError
+from tapewatch.model import Anomaly, Change, Lane, Rows
+
+BLOCK = 8192
+"""Rows that are folded at a time, so that their columns stay in the processor's cache."""
+
+EVENTS = 256
+"""Events that a rule's loop may write before it pauses."""
+
+VERSION = 1
+"""Of the snapshot's layout."""
+
+
+class Update(NamedTuple):
+    """What rows changed.
+
+    Attributes
+    ----------
+    changes
+        In the order of their rows; on one row ends first, then rules in table order, up before down.
+    new
+        Shape (n,): rows that were not told again.
+    """
+
+    changes: list[Change]
+    new: NDArray[np.bool_]
+
+
+class Ledger(NamedTuple):
+    """What capture must know of a lane after a restart: the highest id named (-1: none) and the open gaps."""
+
+    highest_id: int
+    open_gaps: tuple[tuple[int, int], ...]
+
+
+class Armed(NamedTuple):
+    """A rule on a lane."""
+
+    order: int
+    rule: Rule
+    params: Struct
+    state: RuleState
+
+
+class _Lane:
+    def __init__(self, lane: Lane, rules: RuleBook) -> None:
+        self.lane = lane
+        self.head = fresh_head()
+        self.gaps = np.zeros(GAPS_MAX, GAP)
+        self.pending: list[tuple[str, bytes]] = []
+        self.rules = [
+            Armed(order, rule, params, rule.fresh())
+            for order, rule in enumerate(RULES)
+            if (params := rules.params(rule, lane.symbol)) is not None
+        ]
+
+
+class _SavedRule(Struct, array_like=True):
+    name: str
+    parameters: bytes
+    params: bytes
+    slots: list[bytes]
+    queues: list[bytes]
+
+
+class _SavedLane(Struct, array_like=True):
+    venue: str
+    symbol: str
+    head: bytes
+    gaps: bytes
+    pending: list[tuple[str, bytes]]
+    rules: list[_SavedRule]
+
+
+class _Saved(Struct, array_like=True):
+    version: int
+    lanes: list[_SavedLane]
+
+
+class Detector:
+    """All armed rules over many lanes.
+
+    Parameters
+    ----------
+    rules
+        Which rules are armed on which symbols, with which parameters.
+
+    Examples
+    --------
+    >>> from tapewatch.model import Kind, NS
+    >>> btc = Lane("coinbase", "BTC-USD")
+    >>> trades = [(s * NS, s * NS, s + 1, 0, price * 10**10, 1.0, 0, 0, Kind.TRADE, 1, 0)
+    ...           for s, price in enumerate((100_000, 100_029, 100_030))]
+    >>> detector = Detector(RuleBook.default())
+    >>> [change.anomaly.explain for change in detector.update(Rows.of([btc], trades)).changes]
+    ['BTC-USD rose 30.00 in 2.0 s, from 100,000.00 to 100,030.00 (limit 30.00 in 10 s)']
+    """
+
+    def __init__(self, rules: RuleBook) -> None:
+        self._rules = rules
+        self._lanes: dict[Lane, _Lane] = {}
+        self._names: tuple[Lane, ...] = ()
+        self._events = np.zeros(EVENTS, SLOT)
+        self._columns = tuple(np.empty(BLOCK, dtype) for dtype in ("i8", "u1", "i8", "i8", "i8", "i8", "i8"))
+
+    def update(self, rows: Rows) -> Update:
+        """Fold rows, in any division into batches.
+
+        Raises
+        ------
+        AssertionError
+            A row names a lane that `rows.lanes` does not have.
+        """
+        data = rows.data
+        new = np.zeros(len(data), np.bool_)
+        changes = self._tell_pending()
+        for start in range(0, len(data), BLOCK):
+            numbers = data["lane"][start : start + BLOCK]
+            for number, index in _by_lane(numbers, start):
+                assert 0 <= number < len(rows.lanes), "rows name lanes of their own table"
+                changes.extend(self._fold(rows.lanes[number], data, index, new))
+        changes.sort(key=lambda told: told[0])
+        return Update([change for _, change in changes], new)
+
+    def open_anomalies(self) -> list[Anomaly]:
+        """List what is open, as it stands, by lane, rule and direction."""
+        return [
+            record_of(lane.lane, armed.rule, armed.params, slot, ended=False)
+            for lane in self._lanes.values()
+            for armed in lane.rules
+            for slot in armed.state.slots
+            if slot["open"]
+        ]
+
+    def armed(self, lane: Lane) -> tuple[str, ...]:
+        """Name the rules that are armed on a lane."""
+        return tuple(rule.name for rule in RULES if self._rules.params(rule, lane.symbol) is not None)
+
+    def ledgers(self) -> dict[Lane, Ledger]:
+        """Tell what each lane's tape has named so far."""
+        return {
+            name: Ledger(
+                int(lane.head[0]["highest_id"]),
+                tuple((int(gap["first"]), int(gap["last"])) for gap in lane.gaps[: lane.head[0]["gaps"]]),
+            )
+            for name, lane in self._lanes.items()
+        }
+
+    def snapshot(self) -> bytes:
+        """Take the whole state out; equal states have equal bytes."""
+        return msgspec.msgpack.encode(_Saved(VERSION, [_save(lane) for lane in self._lanes.values()]))
+
+    @classmethod
+    def restore(cls, rules: RuleBook, blob: bytes) -> "Detector":
+        """Put a state back.
+
+        A rule whose parameters have changed since restarts empty on its lane; what it had open is
+        reported as ended by the next `update`.
+
+        Raises
+        ------
+        SnapshotError
+            The bytes are no snapshot, or one of another version.
+        """
+        detector = cls(rules)
+        try:
+            saved = msgspec.msgpack.decode(blob, type=_Saved)
+            if saved.version != VERSION:
+                raise SnapshotError(f"detector's state: expected version {VERSION}, found {saved.version}")
+            for one in saved.lanes:
+                lane = _restore(one, rules)
+                detector._lanes[lane.lane] = lane
+        except (msgspec.DecodeError, ValueError) as error:
+            raise SnapshotError(f"detector's state: expected a snapshot of version {VERSION}: {error}") from None
+        return detector
+
+    def _lane(self, name: Lane) -> _Lane:
+        if name not in self._lanes:
+            self._lanes[name] = _Lane(name, self._rules)
+        return self._lanes[name]
+
+    def _fold(
+        self, name: Lane, data: NDArray[np.void], index: NDArray[np.int64], new: NDArray[np.bool_]
+    ) -> list[tuple[int, Change]]:
+        lane = self._lane(name)
+        row, kind, ts, price, gap_ts, gaps_open, special = self._columns
+        count, specials = admit(
+            data, index, lane.head, lane.gaps, new, row, kind, ts, price, gap_ts, gaps_open, special
+        )
+        work = Work(
+            data,
+            row[:count],
+            kind[:count],
+            ts[:count],
+            price[:count],
+            gap_ts[:count],
+            gaps_open[:count],
+            special[:specials],
+            self._events,
+        )
+        told: list[tuple[tuple[int, bool, int, int, int], Armed, Any]] = []
+        for armed in lane.rules:
+            for events in armed.rule.scan(work, armed.state, armed.params):
+                for event in events:
+                    key = (int(event["row"]), event["change"] != 0, armed.order, -int(event["direction"]), len(told))
+                    told.append((key, armed, event))
+        told.sort(key=lambda item: item[0])
+        return [
+            (key[0], change_of(lane.lane, armed.rule, armed.params, event, _count(lane.head)))
+            for key, armed, event in told
+        ]
+
+    def _tell_pending(self) -> list[tuple[int, Change]]:
+        changes = []
+        for lane in self._lanes.values():
+            by_name = {rule.name: rule for rule in RULES}
+            for saved, slot in lane.pending:
+                name, encoded = saved.split(" ", 1)
+                rule = by_name[name]
+                params = msgspec.json.decode(encoded, type=rule.params)
+                event = np.frombuffer(slot, SLOT)[0]
+                changes.append((-1, change_of(lane.lane, rule, params, event, _count(lane.head))))
+            lane.pending = []
+        return changes
+
+
+def replay(tape: Iterable[Rows], detector: Detector) -> Iterator[tuple[Rows, Update]]:
+    """Fold a whole tape, batch by batch."""
+    for rows in tape:
+        yield rows, detector.update(rows)
+
+
+def _by_lane(numbers: NDArray[np.int32], start: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Rows of each lane of a block, ascending; lanes in the order of their first row."""
+    if not (numbers != numbers[0]).any():
+        yield int(numbers[0]), np.arange(start, start + len(numbers))
+        return
+    order = np.argsort(numbers, kind="stable")
+    cuts = np.flatnonzero(np.diff(numbers[order])) + 1
+    groups = sorted(np.split(order, cuts), key=lambda group: int(group[0]))
+    for group in groups:
+        yield int(numbers[group[0]]), group + start
+
+
+def _count(head: NDArray[np.void]) -> int:
+    ordinal = int(head[0]["ordinal"])
+    head[0]["ordinal"] += 1
+    return ordinal
+
+
+def _save(lane: _Lane) -> _SavedLane:
+    return _SavedLane(
+        lane.lane.venue,
+        lane.lane.symbol,
+        lane.head.tobytes(),
+        lane.gaps[: lane.head[0]["gaps"]].tobytes(),
+        lane.pending,
+        [
+            _SavedRule(
+                armed.rule.name,
+                msgspec.json.encode(parameters(armed.params)),
+                msgspec.json.encode(armed.params),
+                [slot.tobytes() if slot["open"] else b"" for slot in armed.state.slots],
+                [armed.state.queues[name].tobytes() for name in armed.rule.queues],
+            )
+            for armed in lane.rules
+        ],
+    )
+
+
+def _restore(saved: _SavedLane, rules: RuleBook) -> _Lane:
+    lane = _Lane(Lane(saved.venue, saved.symbol), rules)
+    lane.head = np.frombuffer(saved.head, HEAD).copy()
+    gaps = np.frombuffer(saved.gaps, GAP)
+    lane.gaps[: len(gaps)] = gaps
+    lane.pending = list(saved.pending)
+    armed_now = {armed.rule.name: armed for armed in lane.rules}
+    for one in saved.rules:
+        armed = armed_now.get(one.name)
+        if armed is None or msgspec.json.encode(parameters(armed.params)) != one.parameters:
+            lane.pending += [(f"{one.name} {one.params.decode()}", slot) for slot in one.slots if slot]
+            continue
+        for d, slot in enumerate(one.slots):
+            if slot:
+                armed.state.slots[d] = np.frombuffer(slot, SLOT)[0]
+        for (name, dtype), held in zip(armed.rule.queues.items(), one.queues, strict=True):
+            armed.state.queues[name] = np.frombuffer(held, dtype).copy()
+    return lane

@@ -1,0 +1,142 @@
+"""Compiled numerics that rules share: exact shares of prices, extremes of a window, samples of seconds.
+
+One source serves twice: numba compiles it, and with ``NUMBA_DISABLE_JIT=1`` the same lines run as
+plain Python. No fastmath: sums keep their order, products are not fused (see `docs/decisions`).
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from tapewatch.model import NS
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+NEVER = np.int64(np.iinfo(np.int64).min)
+"""A time before all times."""
+
+EXTREME = np.dtype([("price", "i8"), ("ts", "i8"), ("until", "i8")])
+"""Entry of a monotonic queue: a price, when it traded, and when the next trade replaced it (0: not yet)."""
+
+SAMPLE = np.dtype([("price", "i8"), ("ts", "i8")])
+"""Last price of a completed second, and the effective time of its trade."""
+
+SECOND = np.dtype([("price", "i8"), ("ts", "i8"), ("end", "i8")])
+"""The second in progress: last price, its time, and the first ns of the next second (0: none in progress)."""
+
+
+def kernel(function: F) -> F:
+    """Compile a plain loop, cached on disk, without the interpreter's lock."""
+    return cast("F", njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+@kernel
+def ceil_share(value: int, num: int, den: int) -> int:
+    """⌈value · num / den⌉ without overflow: the product is split by quotient and remainder."""
+    quotient = value // den
+    return quotient * num + ((value - quotient * den) * num + den - 1) // den
+
+
+@kernel
+def push_low(queue: NDArray[np.void], head: int, tail: int, price: int, ts: int) -> int:
+    """Append a row to the queue whose head is the lowest price; return the new tail.
+
+    A row at the same price takes over, so that the head is always the latest row at its price.
+    """
+    while tail > head and queue[tail - 1]["price"] >= price:
+        tail -= 1
+    queue[tail]["price"] = price
+    queue[tail]["ts"] = ts
+    queue[tail]["until"] = 0
+    return tail + 1
+
+
+@kernel
+def push_high(queue: NDArray[np.void], head: int, tail: int, price: int, ts: int) -> int:
+    """Append a row to the queue whose head is the highest price; return the new tail."""
+    while tail > head and queue[tail - 1]["price"] <= price:
+        tail -= 1
+    queue[tail]["price"] = price
+    queue[tail]["ts"] = ts
+    queue[tail]["until"] = 0
+    return tail + 1
+
+
+@kernel
+def advance(queue: NDArray[np.void], head: int, tail: int, ts: int, window_ns: int) -> int:
+    """Let a new row at `ts` replace the last one and drop what left the window; return the new head.
+
+    A row stays while its price was in force at some time of the window, that is until the row
+    after it lies before the window's start: the last row before the window stays.
+    """
+    if tail > head:
+        queue[tail - 1]["until"] = ts
+        start = ts - window_ns
+        while head < tail and queue[head]["until"] < start:
+            head += 1
+    return head
+
+
+@kernel
+def complete_second(second: NDArray[np.void], samples: NDArray[np.void], tail: int, ts: int) -> int:
+    """Turn the second in progress into a sample if `ts` lies in a later one; return the new tail."""
+    if second[0]["end"] != 0 and ts >= second[0]["end"]:
+        samples[tail]["price"] = second[0]["price"]
+        samples[tail]["ts"] = second[0]["ts"]
+        second[0]["end"] = 0
+        tail += 1
+    return tail
+
+
+@kernel
+def enter_second(second: NDArray[np.void], price: int, ts: int) -> None:
+    """Make a trade the last one of the second in progress."""
+    second[0]["price"] = price
+    second[0]["ts"] = ts
+    if second[0]["end"] == 0:
+        second[0]["end"] = (ts // NS + 1) * NS
+
+
+@kernel
+def sigma_of_returns(samples: NDArray[np.void], tail: int, returns: int) -> float:
+    """Population standard deviation of the last `returns` returns between consecutive samples.
+
+    Two passes, float64, plain addition from oldest to newest.
+    """
+    first = tail - returns
+    total = 0.0
+    for k in range(first, tail):
+        total += samples[k]["price"] / samples[k - 1]["price"] - 1.0
+    mean = total / returns
+    squares = 0.0
+    for k in range(first, tail):
+        d = samples[k]["price"] / samples[k - 1]["price"] - 1.0 - mean
+        squares += d * d
+    return float(np.sqrt(squares / returns))
+
+
+@kernel
+def sigma_of_prices(samples: NDArray[np.void], tail: int, count: int) -> float:
+    """Population standard deviation of the last `count` samples, in units of 1e-10.
+
+    Two passes, float64, plain addition from oldest to newest.
+    """
+    total = 0.0
+    for k in range(tail - count, tail):
+        total += float(samples[k]["price"])
+    mean = total / count
+    squares = 0.0
+    for k in range(tail - count, tail):
+        d = float(samples[k]["price"]) - mean
+        squares += d * d
+    return float(np.sqrt(squares / count))
+
+
+def room(kept: NDArray[np.void], more: int) -> NDArray[np.void]:
+    """Copy what a queue holds to the front of a buffer with place for `more` entries."""
+    buffer = np.empty(len(kept) + more, dtype=kept.dtype)
+    buffer[: len(kept)] = kept
+    return buffer

@@ -1,0 +1,179 @@
+"""What a rule is: one lane's new rows in, events out, with everything a person may ask about it."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from tapewatch.detect.anomaly import SLOT
+from tapewatch.detect.words import plain_text
+from tapewatch.model import NS, PRICE_SCALE, Kind, Lane, Severity
+
+TRADE, CLOCK, FRESH = np.uint8(Kind.TRADE), np.uint8(Kind.CLOCK), np.uint8(0x81)
+"""Values of `Work.kind` that rules look at; FRESH is a TRADE after an outage, with which windows start anew."""
+
+EVENTS_PER_ROW = 4
+"""At most two ends and two openings or escalations of one rule on one row."""
+
+QuietS = Annotated[
+    float, Meta(ge=0.001, le=86_400, description="Seconds without a holding row after which an anomaly ends")
+]
+WindowS = Annotated[float, Meta(ge=0.001, le=600, description="Seconds of event time that are looked back")]
+Sigmas = Annotated[float, Meta(ge=0.1, le=100, description="Standard deviations that a move must reach")]
+FloorQuote = Annotated[
+    float, Meta(ge=1e-10, le=1e7, description="Smallest move that counts, in the quote currency; or floor_pct")
+]
+FloorPct = Annotated[float, Meta(ge=0.001, le=100, description="Smallest move that counts, in percent; or floor_quote")]
+
+
+class Work(NamedTuple):
+    """One lane's new rows of a block, as columns; what market rules loop over.
+
+    Attributes
+    ----------
+    data
+        Rows of the batch, dtype ROW.
+    row, kind, ts, price, gap_ts
+        Shape (n,). Index into `data`; TRADE, FRESH, or another `Kind`; effective time of a trade,
+        venue's time of a CLOCK (ns); price (1e-10); time of the latest gap that is not filled (ns).
+    gaps_open
+        Shape (n,). Gaps of the lane that are open after the row.
+    special
+        Indices into the columns of the rows that are no trades; what feed rules loop over.
+    events
+        Buffer for events, dtype SLOT.
+    """
+
+    data: NDArray[np.void]
+    row: NDArray[np.int64]
+    kind: NDArray[np.uint8]
+    ts: NDArray[np.int64]
+    price: NDArray[np.int64]
+    gap_ts: NDArray[np.int64]
+    gaps_open: NDArray[np.int64]
+    special: NDArray[np.int64]
+    events: NDArray[np.void]
+
+
+class RuleState(NamedTuple):
+    """What a rule remembers of one lane.
+
+    Attributes
+    ----------
+    slots
+        Shape (2,), dtype SLOT: the anomaly going up and the one going down (feed rules use the first).
+    queues
+        Compact arrays that the rule declares, e.g. the extremes of its window. Replaced, never resized.
+    """
+
+    slots: NDArray[np.void]
+    queues: dict[str, NDArray[np.void]]
+
+
+class Facts(NamedTuple):
+    """What `explain` may speak of: the opening row and its reference, exact."""
+
+    lane: Lane
+    direction: int
+    opened_ts: int
+    price: int
+    reference: int
+    reference_n: int
+    reference_ts: int
+    observed: float
+    threshold: float
+    key: int
+    span: int
+
+
+Scan = Callable[[Work, RuleState, Any], list[NDArray[np.void]]]
+
+
+class Rule(NamedTuple):
+    """One rule: its name, words, parameters, loop and sentence.
+
+    `defaults` maps symbol patterns to parameters, None where the rule is not armed; the last pattern
+    that matches a symbol wins. `unit` is "percent", "s", "trades", or "" for the quote currency.
+    """
+
+    name: str
+    words: str
+    severity: Severity
+    kind: Literal["market", "feed"]
+    unit: str
+    params: type[Struct]
+    defaults: Mapping[str, Struct | None]
+    queues: Mapping[str, np.dtype[np.void]]
+    scan: Scan
+    explain: Callable[[Facts, Any], str]
+    about: str
+    example: str
+    avoid: str
+
+    def fresh(self) -> RuleState:
+        """Build the state of a lane that has seen nothing."""
+        return RuleState(np.zeros(2, SLOT), {name: np.zeros(0, dtype) for name, dtype in self.queues.items()})
+
+
+def parameters(params: Struct) -> dict[str, str]:
+    """Name all parameters that are set, sorted, as decimal strings without trailing zeros: part of every id."""
+    plain = msgspec.structs.asdict(params)
+    return {name: plain_text(plain[name]) for name in sorted(plain) if plain[name] is not None}
+
+
+def drain(loop: Callable[[int], tuple[int, int]], work: Work, rows: int) -> list[NDArray[np.void]]:
+    """Run a loop that stops when the buffer of events is full, until all `rows` are done.
+
+    `loop` takes the row to start at and returns the row it stopped before and the events it wrote.
+    """
+    parts: list[NDArray[np.void]] = []
+    row = 0
+    while row < rows:
+        row, count = loop(row)
+        if count:
+            parts.append(work.events[:count].copy())
+    return parts
+
+
+def ns_of(seconds: float) -> int:
+    """Seconds to ns, exactly."""
+    return int(Decimal(repr(seconds)) * NS)
+
+
+def share_of(percent: float) -> tuple[int, int]:
+    """Percent as the reduced fraction (num, den): 0.25 % is (1, 400)."""
+    share = Fraction(repr(percent)) / 100
+    return share.numerator, share.denominator
+
+
+def units_of(price: float) -> int:
+    """Quote currency to units of 1e-10, exactly."""
+    return int(Decimal(repr(price)) * PRICE_SCALE)
+
+
+def floor_of(quote: float | None, percent: float | None) -> tuple[int, int, int]:
+    """Read a floor as (units, num, den): fixed units, or a share num/den of a price (den 0: fixed)."""
+    if quote is not None:
+        return units_of(quote), 0, 0
+    if percent is None:
+        raise ValueError("expected floor_quote or floor_pct, found neither")
+    return 0, *share_of(percent)
+
+
+def check_decimals(value: float | None, places: int, name: str) -> None:
+    """Refuse more decimals than exact comparison carries."""
+    if value is not None and -int(Decimal(repr(value)).normalize().as_tuple().exponent) > places:
+        raise ValueError(f"{name} expects at most {places} decimals, found {value!r}")
+
+
+def check_floor(quote: float | None, percent: float | None) -> None:
+    """Exactly one of two floors."""
+    if (quote is None) == (percent is None):
+        raise ValueError("expected exactly one of floor_quote and floor_pct")
+    check_decimals(quote, 10, "floor_quote")
+    check_decimals(percent, 6, "floor_pct")

@@ -1,0 +1,118 @@
+"""The table of rules, and which of them is armed on which lane with which parameters.
+
+One file per rule; RULES is the registry, in the order in which rules are tested on a row.
+"""
+
+import difflib
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from tapewatch.detect.rule import Rule
+from tapewatch.detect.rules import (
+    abs_jump,
+    mean_reversion_break,
+    pct_spike,
+    silent_feed,
+    tape_gap,
+    vol_breakout,
+)
+from tapewatch.errors import ConfigError
+
+RULES: tuple[Rule, ...] = (
+    pct_spike.RULE,
+    abs_jump.RULE,
+    vol_breakout.RULE,
+    mean_reversion_break.RULE,
+    silent_feed.RULE,
+    tape_gap.RULE,
+)
+
+FLOORS = ("floor_quote", "floor_pct")
+"""Two ways to say one thing: setting one unsets the other."""
+
+Override = tuple[str, dict[str, Any]]
+
+
+class RuleBook:
+    """Parameters of every rule by symbol: the defaults, then what the configuration says.
+
+    Examples
+    --------
+    >>> book = RuleBook.of({"abs_jump": {"ETH-*": {"limit_quote": 5}}, "pct_spike": {"threshold_pct": 0.5}})
+    >>> book.params(RULES[1], "ETH-USD").limit_quote, book.params(RULES[1], "SOL-USD")
+    (5.0, None)
+    >>> book.params(RULES[0], "SOL-USD").threshold_pct
+    0.5
+    """
+
+    def __init__(self, overrides: Mapping[str, tuple[Override, ...]]) -> None:
+        self._overrides = overrides
+
+    @classmethod
+    def default(cls) -> "RuleBook":
+        """Build the book with nothing but defaults."""
+        return cls({})
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> "RuleBook":
+        """Read section ``rules``: ``rules.NAME.KEY`` for all symbols, ``rules.NAME."PATTERN".KEY`` for some.
+
+        ``armed = false`` disarms a rule; setting any parameter arms it. Later patterns win.
+
+        Raises
+        ------
+        ConfigError
+            An unknown rule, key or value, named with what was expected.
+        """
+        overrides = {}
+        by_name = {rule.name: rule for rule in RULES}
+        for name, section in plain.items():
+            if name not in by_name:
+                near = difflib.get_close_matches(name, by_name, n=1)
+                hint = f"; did you mean {near[0]}?" if near else f"; expected one of {', '.join(by_name)}"
+                raise ConfigError(f"rules.{name}: unknown rule{hint}")
+            if not isinstance(section, Mapping):
+                raise ConfigError(f"rules.{name}: expected a table of parameters, found {section!r}")
+            everywhere = {key: value for key, value in section.items() if not isinstance(value, Mapping)}
+            patterns = [(key, dict(value)) for key, value in section.items() if isinstance(value, Mapping)]
+            overrides[name] = (*((("*", everywhere),) if everywhere else ()), *patterns)
+        book = cls(overrides)
+        for rule in RULES:
+            for pattern, _ in book._overrides.get(rule.name, ()):
+                book.params(rule, pattern)
+        return book
+
+    def params(self, rule: Rule, symbol: str) -> Struct | None:
+        """Parameters of a rule on a symbol, None where it is not armed.
+
+        Raises
+        ------
+        ConfigError
+            What the configuration says for this symbol is no valid set of parameters.
+        """
+        chosen: Struct | None = None
+        for pattern, params in rule.defaults.items():
+            if fnmatchcase(symbol, pattern):
+                chosen = params
+        for pattern, values in self._overrides.get(rule.name, ()):
+            if fnmatchcase(symbol, pattern) or symbol == pattern:
+                chosen = _override(rule, chosen, pattern, values)
+        return chosen
+
+
+def _override(rule: Rule, chosen: Struct | None, pattern: str, values: Mapping[str, Any]) -> Struct | None:
+    values = dict(values)
+    if values.pop("armed", True) is False:
+        return None
+    plain = msgspec.structs.asdict(chosen) if chosen is not None else {}
+    if any(floor in values for floor in FLOORS):
+        plain = {key: value for key, value in plain.items() if key not in FLOORS}
+    try:
+        return msgspec.convert({**plain, **values}, rule.params, strict=False)
+    except msgspec.ValidationError as error:
+        where = f"rules.{rule.name}" + ("" if pattern == "*" else f'."{pattern}"')
+        raise ConfigError(f"{where}: {error}; found {values}") from None

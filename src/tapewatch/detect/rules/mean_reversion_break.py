@@ -1,0 +1,158 @@
+"""The price stands far from the mean of the last seconds, in their standard deviations and by a floor."""
+
+from typing import Annotated
+
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from tapewatch.detect import samples
+from tapewatch.detect.anomaly import DOWN, UP, end_quiet, fire, printed
+from tapewatch.detect.kernels import ceil_share, complete_second, enter_second, kernel, sigma_of_prices
+from tapewatch.detect.rule import (
+    CLOCK,
+    EVENTS_PER_ROW,
+    FRESH,
+    TRADE,
+    Facts,
+    FloorPct,
+    FloorQuote,
+    QuietS,
+    Rule,
+    RuleState,
+    Sigmas,
+    Work,
+    check_floor,
+    floor_of,
+    ns_of,
+)
+from tapewatch.detect.words import decimals, number_text
+from tapewatch.model import PRICE_SCALE
+
+
+class MeanReversionBreak(Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of `mean_reversion_break`."""
+
+    sigmas: Sigmas = 2
+    samples: Annotated[int, Meta(ge=2, le=90, description="Completed seconds that mean and σ are taken of")] = 60
+    floor_quote: FloorQuote | None = None
+    floor_pct: FloorPct | None = None
+    quiet_s: QuietS = 60
+
+    def __post_init__(self) -> None:
+        check_floor(self.floor_quote, self.floor_pct)
+
+
+@kernel
+def _loop(
+    data: NDArray[np.void],
+    row: NDArray[np.int64],
+    kind: NDArray[np.uint8],
+    ts: NDArray[np.int64],
+    price: NDArray[np.int64],
+    gap_ts: NDArray[np.int64],
+    start: int,
+    sigmas: float,
+    n: int,
+    floor_units: int,
+    num: int,
+    den: int,
+    quiet_ns: int,
+    second: NDArray[np.void],
+    taken: NDArray[np.void],
+    ends: NDArray[np.int64],
+    slots: NDArray[np.void],
+    events: NDArray[np.void],
+) -> tuple[int, int]:
+    head, tail = ends[0], ends[1]
+    summed, total = np.int64(-1), np.int64(0)  # Σ of the last n samples, for which the floor was computed
+    floor = np.int64(floor_units) * n  # of |Σ(p − s)|, that is n times the floor of the deviation
+    known, sigma = np.int64(-1), 0.0
+    count = 0
+    k = start
+    rows = len(row)
+    while k < rows and count <= len(events) - EVENTS_PER_ROW:
+        what = kind[k]
+        if what == CLOCK:
+            if ts[k] != 0:
+                count = end_quiet(slots, quiet_ns, ts[k], row[k], events, count)
+        elif what in (TRADE, FRESH):
+            now, p = ts[k], price[k]
+            if what == FRESH:
+                head = tail
+                second[0]["end"] = 0
+            tail = complete_second(second, taken, tail, now)
+            if slots[UP]["open"] or slots[DOWN]["open"]:
+                count = end_quiet(slots, quiet_ns, now, row[k], events, count)
+            if tail - head >= n:
+                if summed != tail:
+                    total = np.int64(0)
+                    for j in range(tail - n, tail):
+                        total += taken[j]["price"]
+                    summed = tail
+                    if den != 0:
+                        floor = ceil_share(total, num, den)
+                deviation = n * p - total  # both fit an int64 for 90 samples, so this is the sum of differences
+                if abs(deviation) >= floor:
+                    if known != tail:
+                        known = tail
+                        sigma = sigma_of_prices(taken, tail, n)
+                    if float(abs(deviation)) / float(n) >= sigmas * sigma:
+                        share = float(total) / float(n) * float(num) / float(den) if den != 0 else float(floor_units)
+                        threshold = max(sigmas * sigma, share) / float(PRICE_SCALE)
+                        count = fire(
+                            slots,
+                            UP if deviation > 0 else DOWN,
+                            data,
+                            row[k],
+                            now,
+                            total,
+                            n,
+                            taken[tail - 1]["ts"],
+                            float(deviation) / float(n * PRICE_SCALE),
+                            threshold,
+                            gap_ts[k] >= taken[tail - n]["ts"],
+                            events,
+                            count,
+                        )
+            enter_second(second, p, now)
+        k += 1
+    ends[0], ends[1] = head, tail
+    return k, count
+
+
+def scan(work: Work, state: RuleState, params: MeanReversionBreak) -> list[NDArray[np.void]]:
+    """Fold one lane's new rows."""
+    floor = floor_of(params.floor_quote, params.floor_pct)
+    return samples.scan(
+        _loop, work, state, params.samples, (float(params.sigmas), params.samples, *floor, ns_of(params.quiet_s))
+    )
+
+
+def explain(facts: Facts, params: MeanReversionBreak) -> str:
+    """One sentence a trader understands."""
+    side = "above" if facts.direction > 0 else "below"
+    places = decimals(facts.price)
+    deviation, limit = number_text(abs(facts.observed), places), number_text(facts.threshold, places)
+    mean = number_text(printed(facts.reference, facts.reference_n), places)
+    return f"{facts.lane.symbol} stands {deviation} {side} its {params.samples}-second mean of {mean} (limit {limit})"
+
+
+RULE = Rule(
+    name="mean_reversion_break",
+    words="Mean stretch",
+    severity="low",
+    kind="market",
+    unit="",
+    params=MeanReversionBreak,
+    defaults={"*": MeanReversionBreak(floor_pct=0.20), "BTC-*": MeanReversionBreak(floor_quote=25)},
+    queues=samples.QUEUES,
+    scan=scan,
+    explain=explain,
+    about=(
+        "Fires when the price stands at least `sigmas` standard deviations of the last `samples` completed seconds "
+        "from their mean, and at least the floor. Silent until there are that many seconds."
+    ),
+    example="LINK-USD stands 0.534 above its 60-second mean of 18.632 (limit 0.410)",
+    avoid="As a signal to trade against a trend: in a steady slide the price stands below its mean all the way down.",
+)

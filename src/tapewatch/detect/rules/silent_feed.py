@@ -1,0 +1,106 @@
+"""No frame at all comes on a lane for some seconds.
+
+Silence has no row of its own, so capture writes a CLOCK row each second; this rule compares the two
+receive times in it and never reads a clock.
+"""
+
+from typing import Annotated
+
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from tapewatch.detect.anomaly import ENDED, ESCALATED, OPENED, emit, escalate
+from tapewatch.detect.kernels import kernel
+from tapewatch.detect.rule import CLOCK, EVENTS_PER_ROW, Facts, Rule, RuleState, Work, drain, ns_of
+from tapewatch.detect.words import number_text, plain_text
+from tapewatch.model import NS
+
+
+class SilentFeed(Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of `silent_feed`."""
+
+    limit_s: Annotated[float, Meta(ge=0.1, le=3600, description="Report this many seconds without a frame")] = 5
+
+
+@kernel
+def _loop(
+    data: NDArray[np.void],
+    row: NDArray[np.int64],
+    kind: NDArray[np.uint8],
+    special: NDArray[np.int64],
+    start: int,
+    limit_ns: int,
+    threshold: float,
+    slots: NDArray[np.void],
+    events: NDArray[np.void],
+) -> tuple[int, int]:
+    count = 0
+    s = start
+    while s < len(special) and count <= len(events) - EVENTS_PER_ROW:
+        r = row[special[s]]
+        if kind[special[s]] == CLOCK:
+            now, heard = data[r]["recv_ts"], data[r]["aux"]
+            if slots[0]["open"] and heard > slots[0]["reference_ts"]:
+                count = emit(slots, 0, ENDED, r, now, events, count)
+                slots[0]["open"] = 0
+            if now - heard >= limit_ns:
+                observed = float(now - heard) / float(NS)
+                fresh = slots[0]["open"] == 0
+                if fresh:
+                    slots[0] = slots[1]  # the second slot of a feed rule stays blank
+                    slots[0]["open"] = 1
+                    slots[0]["opened_ts"] = now
+                    slots[0]["key"] = now
+                    slots[0]["reference_ts"] = heard
+                    slots[0]["observed"] = observed
+                    slots[0]["threshold"] = threshold
+                slots[0]["triggers"] += 1
+                slots[0]["last_ts"] = now  # silence only grows, so every firing row holds and is the peak
+                slots[0]["peak_observed"] = observed
+                slots[0]["peak_ts"] = now
+                slots[0]["peak_reference_ts"] = heard
+                reached = escalate(slots, 0, observed, now)
+                if fresh:
+                    count = emit(slots, 0, OPENED, r, now, events, count)
+                elif reached:
+                    count = emit(slots, 0, ESCALATED, r, now, events, count)
+        s += 1
+    return s, count
+
+
+def scan(work: Work, state: RuleState, params: SilentFeed) -> list[NDArray[np.void]]:
+    """Fold one lane's new rows."""
+    limit_ns, threshold = ns_of(params.limit_s), float(params.limit_s)
+    return drain(
+        lambda start: _loop(
+            work.data, work.row, work.kind, work.special, start, limit_ns, threshold, state.slots, work.events
+        ),
+        work,
+        len(work.special),
+    )
+
+
+def explain(facts: Facts, params: SilentFeed) -> str:
+    """One sentence a trader understands."""
+    return f"no frame from {facts.lane.venue} for {number_text(facts.observed, 1)} s (limit {plain_text(params.limit_s)} s)"
+
+
+RULE = Rule(
+    name="silent_feed",
+    words="Silent feed",
+    severity="high",
+    kind="feed",
+    unit="s",
+    params=SilentFeed,
+    defaults={"*": SilentFeed()},
+    queues={},
+    scan=scan,
+    explain=explain,
+    about=(
+        "Fires when no frame at all has come on the lane for limit_s, connected or not; ends with the first clock row "
+        "that has heard a newer frame. Heartbeats are frames: a quiet market is not a silent feed."
+    ),
+    example="no frame from coinbase for 5.0 s (limit 5 s)",
+    avoid="Below two seconds: heartbeats come once a second, and one late one would be an anomaly.",
+)

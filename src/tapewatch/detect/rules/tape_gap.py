@@ -1,0 +1,96 @@
+"""Trade ids were skipped: the tape is not complete while the gap is open."""
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from tapewatch.detect.anomaly import ENDED, OPENED, emit
+from tapewatch.detect.kernels import kernel
+from tapewatch.detect.rule import EVENTS_PER_ROW, Facts, Rule, RuleState, Work, drain
+from tapewatch.model import Kind
+
+GAP, FILLED = np.uint8(Kind.GAP), np.uint8(Kind.FILLED)
+
+
+class TapeGap(Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of `tape_gap`: none."""
+
+
+@kernel
+def _loop(
+    data: NDArray[np.void],
+    row: NDArray[np.int64],
+    kind: NDArray[np.uint8],
+    gaps_open: NDArray[np.int64],
+    special: NDArray[np.int64],
+    start: int,
+    slots: NDArray[np.void],
+    events: NDArray[np.void],
+) -> tuple[int, int]:
+    count = 0
+    s = start
+    while s < len(special) and count <= len(events) - EVENTS_PER_ROW:
+        k = special[s]
+        r = row[k]
+        now = data[r]["recv_ts"]
+        if kind[k] == GAP:
+            observed = float(data[r]["aux"] - data[r]["trade_id"] + 1)
+            fresh = slots[0]["open"] == 0
+            if fresh:
+                slots[0] = slots[1]  # the second slot of a feed rule stays blank
+                slots[0]["open"] = 1
+                slots[0]["opened_ts"] = now
+                slots[0]["key"] = data[r]["trade_id"]
+                slots[0]["span"] = data[r]["aux"]
+                slots[0]["observed"] = observed
+                slots[0]["threshold"] = 1.0
+            slots[0]["triggers"] += 1
+            slots[0]["last_ts"] = now
+            if observed > slots[0]["peak_observed"]:
+                slots[0]["peak_observed"] = observed
+                slots[0]["peak_ts"] = now
+            if fresh:
+                count = emit(slots, 0, OPENED, r, now, events, count)
+        elif kind[k] == FILLED and slots[0]["open"] and gaps_open[k] == 0:
+            count = emit(slots, 0, ENDED, r, now, events, count)
+            slots[0]["open"] = 0
+        s += 1
+    return s, count
+
+
+def scan(work: Work, state: RuleState, params: TapeGap) -> list[NDArray[np.void]]:  # noqa: ARG001  # has none
+    """Fold one lane's new rows."""
+    return drain(
+        lambda start: _loop(
+            work.data, work.row, work.kind, work.gaps_open, work.special, start, state.slots, work.events
+        ),
+        work,
+        len(work.special),
+    )
+
+
+def explain(facts: Facts, params: TapeGap) -> str:  # noqa: ARG001  # every rule is asked the same way
+    """One sentence a trader understands."""
+    if facts.key == facts.span:
+        return f"1 trade missing, id {facts.key}"
+    return f"{facts.span - facts.key + 1} trades missing, ids {facts.key} to {facts.span}"
+
+
+RULE = Rule(
+    name="tape_gap",
+    words="Missing trades",
+    severity="high",
+    kind="feed",
+    unit="trades",
+    params=TapeGap,
+    defaults={"*": TapeGap()},
+    queues={},
+    scan=scan,
+    explain=explain,
+    about=(
+        "Fires when trade ids are skipped and did not come in time; one anomaly while any gap of the lane is open. "
+        "Ends when the last open gap is filled or given up."
+    ),
+    example="7 trades missing, ids 1201 to 1207",
+    avoid="On venues whose ids are not contiguous: there a jump means nothing, and no GAP row is made.",
+)

@@ -1,0 +1,158 @@
+"""The price leaves the last second's price by more than recent seconds ever moved, and by a floor.
+
+Returns are taken on a grid of seconds, because trade-to-trade returns measure fat tails, not events.
+"""
+
+from typing import Annotated
+
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from tapewatch.detect import samples
+from tapewatch.detect.anomaly import DOWN, UP, end_quiet, fire
+from tapewatch.detect.kernels import ceil_share, complete_second, enter_second, kernel, sigma_of_returns
+from tapewatch.detect.rule import (
+    CLOCK,
+    EVENTS_PER_ROW,
+    FRESH,
+    TRADE,
+    Facts,
+    FloorPct,
+    FloorQuote,
+    QuietS,
+    Rule,
+    RuleState,
+    Sigmas,
+    Work,
+    check_floor,
+    floor_of,
+    ns_of,
+)
+from tapewatch.detect.words import decimals, number_text, price_text
+from tapewatch.model import PRICE_SCALE
+
+
+class VolBreakout(Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of `vol_breakout`."""
+
+    sigmas: Sigmas = 3
+    returns: Annotated[int, Meta(ge=2, le=90, description="Returns between completed seconds that σ is taken of")] = 60
+    floor_quote: FloorQuote | None = None
+    floor_pct: FloorPct | None = None
+    quiet_s: QuietS = 60
+
+    def __post_init__(self) -> None:
+        check_floor(self.floor_quote, self.floor_pct)
+
+
+@kernel
+def _loop(
+    data: NDArray[np.void],
+    row: NDArray[np.int64],
+    kind: NDArray[np.uint8],
+    ts: NDArray[np.int64],
+    price: NDArray[np.int64],
+    gap_ts: NDArray[np.int64],
+    start: int,
+    sigmas: float,
+    returns: int,
+    floor_units: int,
+    num: int,
+    den: int,
+    quiet_ns: int,
+    second: NDArray[np.void],
+    taken: NDArray[np.void],
+    ends: NDArray[np.int64],
+    slots: NDArray[np.void],
+    events: NDArray[np.void],
+) -> tuple[int, int]:
+    head, tail = ends[0], ends[1]
+    known, sigma = np.int64(-1), 0.0  # σ is computed at most once a second, and only behind the floor
+    floor_known, floor = np.int64(-1), np.int64(floor_units)
+    count = 0
+    k = start
+    rows = len(row)
+    while k < rows and count <= len(events) - EVENTS_PER_ROW:
+        what = kind[k]
+        if what == CLOCK:
+            if ts[k] != 0:
+                count = end_quiet(slots, quiet_ns, ts[k], row[k], events, count)
+        elif what in (TRADE, FRESH):
+            now, p = ts[k], price[k]
+            if what == FRESH:
+                head = tail
+                second[0]["end"] = 0
+            tail = complete_second(second, taken, tail, now)
+            if slots[UP]["open"] or slots[DOWN]["open"]:
+                count = end_quiet(slots, quiet_ns, now, row[k], events, count)
+            if tail - head > returns:
+                base = taken[tail - 1]["price"]
+                move = p - base
+                if den != 0 and floor_known != tail:
+                    floor_known = tail
+                    floor = ceil_share(base, num, den)
+                if abs(move) >= floor:
+                    if known != tail:
+                        known = tail
+                        sigma = sigma_of_returns(taken, tail, returns)
+                    if abs(float(p) / float(base) - 1.0) >= sigmas * sigma:
+                        share = float(base) * float(num) / float(den) if den != 0 else float(floor_units)
+                        threshold = max(sigmas * sigma * float(base), share) / float(PRICE_SCALE)
+                        count = fire(
+                            slots,
+                            UP if move > 0 else DOWN,
+                            data,
+                            row[k],
+                            now,
+                            base,
+                            1,
+                            taken[tail - 1]["ts"],
+                            float(move) / float(PRICE_SCALE),
+                            threshold,
+                            gap_ts[k] >= taken[tail - 1 - returns]["ts"],
+                            events,
+                            count,
+                        )
+            enter_second(second, p, now)
+        k += 1
+    ends[0], ends[1] = head, tail
+    return k, count
+
+
+def scan(work: Work, state: RuleState, params: VolBreakout) -> list[NDArray[np.void]]:
+    """Fold one lane's new rows."""
+    floor = floor_of(params.floor_quote, params.floor_pct)
+    return samples.scan(
+        _loop, work, state, params.returns + 1, (float(params.sigmas), params.returns, *floor, ns_of(params.quiet_s))
+    )
+
+
+def explain(facts: Facts, params: VolBreakout) -> str:  # noqa: ARG001  # every rule is asked the same way
+    """One sentence a trader understands."""
+    verb = "rose" if facts.direction > 0 else "fell"
+    side = "above" if facts.direction > 0 else "below"
+    places = max(decimals(facts.price), decimals(facts.reference))
+    move = price_text(abs(facts.price - facts.reference), places)
+    limit = number_text(facts.threshold, places)
+    return f"{facts.lane.symbol} {verb} {move} {side} the last second's {price_text(facts.reference)} (limit {limit})"
+
+
+RULE = Rule(
+    name="vol_breakout",
+    words="Volatility breakout",
+    severity="medium",
+    kind="market",
+    unit="",
+    params=VolBreakout,
+    defaults={"*": VolBreakout(floor_pct=0.12), "BTC-*": VolBreakout(floor_quote=15)},
+    queues=samples.QUEUES,
+    scan=scan,
+    explain=explain,
+    about=(
+        "Fires when the return from the last completed second reaches sigmas standard deviations of the last `returns` "
+        "returns between completed seconds, and the move reaches the floor. Silent until there are returns + 1 seconds."
+    ),
+    example="LINK-USD rose 0.870 above the last second's 17.588 (limit 0.622)",
+    avoid="On lanes that trade less than once in a few seconds: the last completed second may then be minutes old.",
+)

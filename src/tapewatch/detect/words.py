@@ -1,0 +1,57 @@
+"""Numbers as a trader reads them: exact prices, differences, seconds."""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from tapewatch.model import NS, PRICE_SCALE
+
+DECIMALS_MIN, DECIMALS_MAX = 2, 10
+
+
+def decimals(units: int) -> int:
+    """Count the decimals a price needs, at least two.
+
+    >>> decimals(1_142_100_000_000_000), decimals(2_486_400_000), decimals(1)
+    (2, 5, 10)
+    """
+    count = DECIMALS_MAX
+    while count > DECIMALS_MIN and units % 10 == 0:
+        units //= 10
+        count -= 1
+    return count
+
+
+def price_text(units: int, places: int | None = None) -> str:
+    """Write a price of 1e-10 units with thousands separators, stripped to at least two decimals.
+
+    >>> price_text(1_142_100_000_000_000), price_text(2_486_400_000), price_text(8_700_000_000, 3)
+    ('114,210.00', '0.24864', '0.870')
+    """
+    return number_text(Decimal(units) / PRICE_SCALE, decimals(units) if places is None else places)
+
+
+def number_text(value: float | Decimal, places: int) -> str:
+    """Write a number with thousands separators, rounded half-even to `places` decimals.
+
+    >>> number_text(3.185, 2), number_text(Decimal("3.185"), 2), number_text(18.6315, 3)
+    ('3.19', '3.18', '18.631')
+    """
+    return f"{Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN):,f}"
+
+
+def seconds_text(ns: int) -> str:
+    """Write a duration in seconds with one decimal.
+
+    >>> seconds_text(8_200_000_000)
+    '8.2'
+    """
+    return number_text(Decimal(ns) / NS, 1)
+
+
+def plain_text(value: float) -> str:
+    """Write a parameter as a decimal without trailing zeros; the same text everywhere, for ids.
+
+    >>> plain_text(0.25), plain_text(60), plain_text(10.0), plain_text(1e-10)
+    ('0.25', '60', '10', '0.0000000001')
+    """
+    text = f"{Decimal(repr(value)):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
