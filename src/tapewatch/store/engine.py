@@ -46,7 +46,7 @@ def database_url(url_or_path: str | Path) -> URL:
         url.get_dialect()
     except (ArgumentError, NoSuchModuleError):
         raise ConfigError(f"--db expects a path or an address such as sqlite:///data/x.db, found {text!r}") from None
-    if url.drivername.startswith("sqlite") and not url.database:
+    if url.drivername.startswith("sqlite") and url.database in {None, "", ":memory:"}:
         raise ConfigError(f"--db expects a file, found {text!r}; a database in memory could not be shown")
     return url
 
