@@ -4,64 +4,59 @@ In: floats, ns since the epoch. Out: text. All times are UTC.
 """
 
 from datetime import UTC, datetime
-from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tapewatch.model import NS
+from tapewatch.detect.words import decimals
+from tapewatch.model import NS, PRICE_SCALE
 
-DECIMALS_MIN, DECIMALS_MAX = 2, 10
 MINUTES_FROM_S = 90
 HOURS_FROM_S = 90 * 60
 DAYS_FROM_S = 48 * 3600
 
 
-def number(value: float, decimals: int) -> str:
+def number(value: float, places: int) -> str:
     """Write a number with thousands separated; never "−0.00".
 
     >>> number(-1234.5, 2)
     '−1,234.50'
     """
-    text = f"{value:,.{decimals}f}"
+    text = f"{value:,.{places}f}"
     if text.startswith("-"):
         text = text[1:] if not any(digit in text for digit in "123456789") else f"\N{MINUS SIGN}{text[1:]}"
     return text
 
 
-def signed(value: float, decimals: int) -> str:
+def signed(value: float, places: int) -> str:
     """Write a change: always with its sign, except for nothing at all.
 
     >>> signed(5.234, 2), signed(-0.001, 2)
     ('+5.23', '0.00')
     """
-    text = number(value, decimals)
+    text = number(value, places)
     return f"+{text}" if value > 0 and any(digit in text for digit in "123456789") else text
 
 
 def decimals_of(value: float) -> int:
-    """Count the decimals that a price needs, 2 … 10: those of the shortest text that reads back as the same float."""
-    exponent = Decimal(repr(value)).normalize().as_tuple().exponent
-    return min(DECIMALS_MAX, max(DECIMALS_MIN, -exponent if isinstance(exponent, int) else 0))
+    """Count the decimals that a price needs, 2 … 10."""
+    return decimals(round(value * PRICE_SCALE))
 
 
 def decimals_of_lane(prices: NDArray[np.int64]) -> int:
-    """Count the decimals that write all prices of a lane exactly, at least 2.
+    """Count the decimals that write all prices of a lane exactly, 2 … 10.
 
     Parameters
     ----------
     prices
         Shape (n,), int64 in units of 1e-10.
     """
-    for decimals in range(DECIMALS_MIN, DECIMALS_MAX):
-        if not np.any(prices % 10 ** (DECIMALS_MAX - decimals)):
-            return decimals
-    return DECIMALS_MAX
+    return decimals(int(np.gcd.reduce(prices)))  # a power of ten divides all of them where it divides their divisor
 
 
-def price(value: float, decimals: int | None = None) -> str:
+def price(value: float, places: int | None = None) -> str:
     """Write a price with its lane's decimals, or with as many as it needs."""
-    return number(value, decimals_of(value) if decimals is None else decimals)
+    return number(value, decimals_of(value) if places is None else places)
 
 
 def duration(seconds: float) -> str:
@@ -82,15 +77,6 @@ def duration(seconds: float) -> str:
 def age(seconds: float) -> str:
     """Say how old data is: tenths below ten seconds, then as `duration`."""
     return f"{max(0.0, seconds):.1f} s" if seconds < 9.95 else duration(seconds)  # noqa: PLR2004  # where 10.0 begins
-
-
-def compact(value: float) -> str:
-    """Write a large count or volume in four characters or so: "1.2 k", "34 M"."""
-    for limit, unit in ((1e9, " bn"), (1e6, " M"), (1e3, " k")):
-        if value >= limit:
-            scaled = value / limit
-            return f"{scaled:,.{1 if scaled < 10 else 0}f}{unit}"  # noqa: PLR2004  # two digits are enough
-    return f"{value:,.0f}"
 
 
 def clock(ts: int, form: str = "%H:%M:%S") -> str:

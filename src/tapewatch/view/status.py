@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, FromClause, and_, func, select
 
 from tapewatch.model import NS, PRICE_SCALE, Lane, Severity
 from tapewatch.store.records import Clock, FeedRow, Source
@@ -225,18 +225,22 @@ def watchlist(conn: Connection, now: Status) -> list[Watch]:
 CLOSES = np.dtype([("ts", "i8"), ("open", "i8"), ("close", "i8")])
 
 
+def _bars_of_lanes(width: int, since: int) -> FromClause:
+    # An outer join is carried out from the left: a search of the bars' key per lane. As an inner join SQLite would
+    # rather read all bars and look each one's lane up.
+    b, f = bars_table.c, feed_table.c
+    wanted = and_(b.venue == f.venue, b.symbol == f.symbol, b.width == width, b.ts >= since)
+    return feed_table.outerjoin(bars_table, wanted)
+
+
 def _closes(conn: Connection, width: int, since: int) -> dict[Lane, NDArray[np.void]]:
     b, f = bars_table.c, feed_table.c
-    lanes = feed_table.join(bars_table, and_(b.venue == f.venue, b.symbol == f.symbol))
-    query = (
-        select(b.venue, b.symbol, b.ts, b.open, b.close)
-        .select_from(lanes)
-        .where(b.width == width, b.ts >= since)
-        .order_by(b.venue, b.symbol, b.ts)
-    )
+    columns = select(f.venue, f.symbol, b.ts, b.open, b.close).select_from(_bars_of_lanes(width, since))
+    query = columns.order_by(f.venue, f.symbol, b.ts)
     rows: dict[Lane, list[tuple[int, int, int]]] = {}
     for venue, symbol, *values in conn.execute(query):
-        rows.setdefault(Lane(venue, symbol), []).append(tuple(values))
+        if values[0] is not None:
+            rows.setdefault(Lane(venue, symbol), []).append(tuple(values))
     return {lane: np.array(values, dtype=CLOSES) for lane, values in rows.items()}
 
 
@@ -265,9 +269,7 @@ def _open_by_lane(conn: Connection) -> dict[Lane, tuple[Severity, int]]:
 
 
 def _trades_since(conn: Connection, since: int) -> int:
-    b, f = bars_table.c, feed_table.c
-    lanes = feed_table.join(bars_table, and_(b.venue == f.venue, b.symbol == f.symbol))
-    query = select(func.sum(b["count"])).select_from(lanes).where(b.width == 1, b.ts >= since)
+    query = select(func.sum(bars_table.c["count"])).select_from(_bars_of_lanes(1, since))
     return int(conn.execute(query).scalar_one() or 0)
 
 
