@@ -31,6 +31,8 @@ STARTED = Event("started", logging.INFO)
 STOPPED = Event("stopped", logging.INFO)
 CONNECTED = Event("feed_connected", logging.INFO, _counter("connects_total", "Connections made to a venue", "venue"))
 SUBSCRIBED = Event("feed_subscribed", logging.INFO)
+REFUSED = Event("feed_refused", logging.WARNING, _counter("refusals_total", "Error frames of a venue", "venue"))
+UNCHECKED = Event("symbols_unchecked", logging.WARNING)
 DISCONNECTED = Event(
     "feed_disconnected", logging.WARNING, _counter("disconnects_total", "Connections lost or refused", "venue")
 )
@@ -62,10 +64,15 @@ OPEN_ANOMALIES = Gauge("tapewatch_open_anomalies", "Anomalies open now", ["sever
 
 def log(event: Event, /, labels: tuple[str, ...] = (), **fields: object) -> None:
     """Write one event as a line and bump its counter by one, with `labels` in the counter's order."""
-    if event.counter is not None:
-        (event.counter.labels(*labels) if labels else event.counter).inc()
+    count(event, labels)
     if _log.isEnabledFor(event.level):
         _log.log(event.level, "%s %s", event.name, " ".join(f"{key}={_text(value)}" for key, value in fields.items()))
+
+
+def count(event: Event, /, labels: tuple[str, ...] = (), by: int = 1) -> None:
+    """Bump an event's counter without a line, for what comes in floods."""
+    if event.counter is not None:
+        (event.counter.labels(*labels) if labels else event.counter).inc(by)
 
 
 def configure(level: str = "INFO") -> None:

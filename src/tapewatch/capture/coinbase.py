@@ -1,0 +1,356 @@
+"""Coinbase Exchange's feed as a state machine: frames in, rows and requests out, and what had to be set aside.
+
+Sans-I/O: no socket and no clock; every call is told the time. Bad input never raises and never stops the feed.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta, Struct
+
+from tapewatch.capture.completeness import NEVER_NS, Completeness, Resume
+from tapewatch.capture.text import EPOCH, price_units, shown, size_of, time_ns
+from tapewatch.errors import FeedError
+from tapewatch.model import NS, Kind, Lane, RowTuple
+
+VENUE = "coinbase"
+
+CHANNELS = ("matches", "heartbeat")
+"""Channels that are subscribed: the complete tape, and the venue's word on how far it reaches."""
+
+FRAME_MAX = 2 * 2**20
+"""Longest frame that is read, in characters; the longest that the venue documents, a full book, has 1.1 million."""
+
+RAW_MAX = 4096
+"""Bytes of a quarantined frame that are kept."""
+
+AHEAD_MAX_NS = 60 * NS
+"""A trade farther ahead than this of our clock and of the venue's last heartbeat has no believable time."""
+
+UNREQUESTED = frozenset(
+    {"ticker", "snapshot", "l2update", "status", "auction", "rfq_match"}  # by channels that are open to all
+    | {"received", "open", "done", "change", "activate"}  # by the full channel
+)
+"""Kinds of messages that the venue documents and that were not asked for: ignored and counted."""
+
+SPOKEN = frozenset({"match", "last_match", "heartbeat", "subscriptions", "error"})
+"""Kinds of messages that are read."""
+
+_TRADE = int(Kind.TRADE)
+_TAKER = {"sell": 1, "buy": -1}  # the venue names the maker's side; a seller who waited was bought from
+_NEW_YORK = ZoneInfo("America/New_York")
+
+Int64 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class Quarantined(Struct, frozen=True):
+    """Input that never became a row.
+
+    Attributes
+    ----------
+    recv_ts
+        When it came, ns.
+    symbol
+        The lane it belongs to; None where the frame does not name one of ours.
+    reason
+        ``kind: what was found``, e.g. ``absurd price: '0' is not above zero``.
+    raw
+        The frame's first bytes, at most `RAW_MAX`.
+    """
+
+    recv_ts: int
+    venue: str
+    symbol: str | None
+    reason: str
+    raw: bytes
+
+    @property
+    def kind(self) -> str:
+        """The reason's first part, one of a dozen."""
+        return self.reason.partition(":")[0]
+
+
+class _Match(Struct, tag="match", tag_field="type", gc=False):
+    trade_id: Int64
+    side: Literal["buy", "sell"]
+    size: str
+    price: str
+    product_id: str
+    sequence: Int64
+    time: str
+
+
+class _LastMatch(_Match, tag="last_match", tag_field="type", gc=False):
+    pass
+
+
+class _Heartbeat(Struct, tag="heartbeat", tag_field="type", gc=False):
+    last_trade_id: Int64
+    product_id: str
+    time: str
+
+
+class _Channel(Struct):
+    name: str
+    product_ids: tuple[str, ...] | None = None
+
+
+class _Subscriptions(Struct, tag="subscriptions", tag_field="type"):
+    channels: tuple[_Channel, ...]
+
+
+class _Error(Struct, tag="error", tag_field="type"):
+    message: str = ""
+    reason: str = ""
+
+
+class _Envelope(Struct):
+    # Whatever can still be read of a frame that is not what it should be.
+    type: Any = None
+    product_id: Any = None
+    trade_id: Any = None
+
+
+class Coinbase:
+    """The state of one feed over all its connections.
+
+    The venue's procedure, and what is done for each step:
+
+    1. Subscribe within 5 s of connecting: send what `subscribe` returns.
+    2. Take the acknowledgement, or an ``error`` per product that the venue will not serve: `refusal` says why, and the
+       other products stay subscribed.
+    3. Read each frame with `receive`. ``last_match``, the last trade before the subscription, is a trade like any
+       other; it shows what was missed while the connection was down.
+    4. Messages can be dropped: trade ids are contiguous per product, and each heartbeat names the last one.
+       `Completeness` keeps that ledger.
+    5. Call `tick` whenever `wake_ns` says so, connected or not, for ``CLOCK`` rows and for what has waited long enough.
+
+    Parameters
+    ----------
+    symbols
+        Products to subscribe to.
+    ledgers
+        What the tape already says about each lane, after a restart.
+
+    Attributes
+    ----------
+    lanes
+        Rows carry indices into this tuple.
+    ledgers
+        One per lane.
+    quarantined
+        What was set aside since somebody last cleared this list.
+    quarantined_count
+        Frames set aside so far per lane; one that names none of the lanes counts on the first.
+    errors
+        What the venue's error frames said since somebody last cleared this list.
+    ignored
+        Messages of kinds that were not asked for, so far.
+    subscribed
+        Products that the last acknowledgement names on all channels; None before it came.
+
+    Examples
+    --------
+    >>> feed = Coinbase(["BTC-USD"])
+    >>> feed.subscribe(now_ns=1)
+    ['{"type":"subscribe","product_ids":["BTC-USD"],"channels":["matches","heartbeat"]}']
+    >>> raw = (
+    ...     '{"type":"match","trade_id":10,"sequence":50,"time":"2014-11-07T08:19:27.028459Z",'
+    ...     '"product_id":"BTC-USD","size":"5.23512","price":"400.23","side":"sell"}'
+    ... )
+    >>> feed.receive(raw, now_ns=2)
+    [(1415348367028459000, 2, 10, 50, 4002300000000, 5.23512, 0, 0, 1, 1, 0)]
+
+    Source: https://docs.cdp.coinbase.com/exchange/websocket-feed/overview and /channels
+    """
+
+    def __init__(self, symbols: Sequence[str], ledgers: Mapping[Lane, Resume] | None = None) -> None:
+        self.lanes = tuple(Lane(VENUE, symbol) for symbol in symbols)
+        known = ledgers or {}
+        self.ledgers = tuple(Completeness(number, known.get(lane)) for number, lane in enumerate(self.lanes))
+        self.quarantined: list[Quarantined] = []
+        self.quarantined_count = [0] * len(self.lanes)
+        self.errors: list[str] = []
+        self.ignored: Counter[str] = Counter()
+        self.subscribed: frozenset[str] | None = None
+        self._numbers = {lane.symbol: number for number, lane in enumerate(self.lanes)}
+        self._refused: dict[str, str] = {}
+        self._refused_all = ""
+        self._clock_ns = NEVER_NS
+        self._decode = msgspec.json.Decoder(_Match | _LastMatch | _Heartbeat | _Subscriptions | _Error).decode
+
+    def start(self, now_ns: int) -> list[RowTuple]:
+        """Close the gaps that were open when the program stopped."""
+        return [row for ledger in self.ledgers for row in ledger.start(now_ns)]
+
+    def subscribe(self, now_ns: int) -> list[str]:
+        """Return the text frames to send on a new connection; the first call starts the lanes' clocks."""
+        if self._clock_ns == NEVER_NS:
+            self._clock_ns = now_ns + NS
+            for ledger in self.ledgers:
+                ledger.subscribed_ns = now_ns
+        self.subscribed, self._refused, self._refused_all = None, {}, ""
+        request = {"type": "subscribe", "product_ids": [lane.symbol for lane in self.lanes], "channels": CHANNELS}
+        return [msgspec.json.encode(request).decode()]
+
+    def refusal(self, symbol: str) -> str:
+        """Say why the venue does not serve a product on this connection, as far as it told; "" where it does."""
+        if symbol in self._refused:
+            return self._refused[symbol]
+        if self._refused_all:
+            return self._refused_all
+        if self.subscribed is not None and symbol not in self.subscribed:
+            return f"{VENUE} did not confirm the subscription to {symbol}"
+        return ""
+
+    def wake_ns(self) -> int:
+        """Tell when `tick` has something to do next; `NEVER_NS` before the first subscription."""
+        return min(self._clock_ns, *(ledger.due_ns for ledger in self.ledgers))
+
+    def tick(self, now_ns: int) -> list[RowTuple]:
+        """Let go what must not wait beyond `now_ns`, and once a second a ``CLOCK`` row per lane."""
+        rows = [row for ledger in self.ledgers for row in ledger.due(now_ns)]
+        if now_ns >= self._clock_ns:
+            rows += [ledger.clock(now_ns) for ledger in self.ledgers]
+            self._clock_ns += NS
+            if self._clock_ns <= now_ns:  # we were held up: seconds that are over are not made up for
+                self._clock_ns = now_ns + NS
+        return rows
+
+    def receive(self, raw: str | bytes, now_ns: int) -> list[RowTuple]:
+        """Take one frame.
+
+        Parameters
+        ----------
+        raw
+            A text frame as str. Bytes are a binary frame, which the venue never sends.
+        now_ns
+            Our clock when the frame came, ns; never less than on the call before.
+
+        Returns
+        -------
+        list of RowTuple
+            Rows to let go, in this order; most frames give one.
+        """
+        if isinstance(raw, bytes):
+            return self._set_aside(raw, now_ns, f"binary frame: {len(raw):,} bytes where text is expected")
+        if len(raw) > FRAME_MAX:
+            return self._set_aside(
+                raw, now_ns, f"oversized frame: {len(raw):,} characters, at most {FRAME_MAX:,} are read"
+            )
+        try:
+            message = self._decode(raw)
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+            return self._puzzle(raw, now_ns, str(error))
+        if isinstance(message, _Match):
+            return self._match(message, raw, now_ns)
+        if isinstance(message, _Heartbeat):
+            return self._heartbeat(message, raw, now_ns)
+        if isinstance(message, _Subscriptions):
+            confirmed = [set(channel.product_ids or ()) for channel in message.channels if channel.name in CHANNELS]
+            self.subscribed = frozenset(set.intersection(*confirmed) if len(confirmed) == len(CHANNELS) else ())
+        else:
+            self._error(message)
+        return []
+
+    def _match(self, match: _Match, raw: str, now_ns: int) -> list[RowTuple]:
+        number = self._numbers.get(match.product_id)
+        if number is None:
+            return self._set_aside(raw, now_ns, f"unrequested product: {shown(match.product_id)}")
+        ledger = self.ledgers[number]
+        ledger.last_frame_ns = now_ns
+        if not ledger.believes(match.trade_id):
+            return self._set_aside(raw, now_ns, _leap(match.trade_id, ledger), number)
+        try:
+            price = price_units(match.price)
+            size = size_of(match.size)
+            ts = _trade_ns(match.time, max(now_ns, ledger.heartbeat_ts))
+        except FeedError as refused:
+            return self._set_aside(raw, now_ns, str(refused), number, match.trade_id)
+        side = _TAKER[match.side]
+        return ledger.trade((ts, now_ns, match.trade_id, match.sequence, price, size, 0, number, _TRADE, side, 0))
+
+    def _heartbeat(self, beat: _Heartbeat, raw: str, now_ns: int) -> list[RowTuple]:
+        number = self._numbers.get(beat.product_id)
+        if number is None:
+            return self._set_aside(raw, now_ns, f"unrequested product: {shown(beat.product_id)}")
+        ledger = self.ledgers[number]
+        ledger.last_frame_ns = now_ns
+        if not ledger.believes(beat.last_trade_id):
+            return self._set_aside(raw, now_ns, _leap(beat.last_trade_id, ledger), number)
+        try:
+            ts = time_ns(beat.time)
+        except FeedError as refused:
+            return self._set_aside(raw, now_ns, str(refused), number)
+        return ledger.heartbeat(beat.last_trade_id, ts, now_ns)
+
+    def _error(self, error: _Error) -> None:
+        text = " ".join(f"{error.message}: {error.reason}".strip(": ")[:500].split()) or "error without a reason"
+        self.errors.append(text)
+        named = [symbol for symbol in self._numbers if re.search(rf"(?<![\w-]){re.escape(symbol)}(?![\w-])", text)]
+        if named:
+            self._refused.update(dict.fromkeys(named, text))
+        else:
+            self._refused_all = text
+
+    def _puzzle(self, raw: str, now_ns: int, error: str) -> list[RowTuple]:
+        # Off the fast path: a kind that was not asked for, or something that is not what the venue promises.
+        try:
+            envelope = msgspec.json.decode(raw, type=_Envelope)
+        except msgspec.ValidationError as wrong:
+            return self._set_aside(raw, now_ns, f"wrong field: {wrong}")
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as wrong:
+            return self._set_aside(raw, now_ns, f"malformed JSON: {wrong}")
+        kind, symbol = envelope.type, envelope.product_id
+        number = self._numbers.get(symbol) if isinstance(symbol, str) else None
+        if number is not None:
+            self.ledgers[number].last_frame_ns = now_ns
+        if not isinstance(kind, str):
+            return self._set_aside(raw, now_ns, f"wrong field: Expected a message type, found {shown(kind)}", number)
+        if kind in UNREQUESTED:
+            self.ignored[kind] += 1
+            return []
+        if kind not in SPOKEN:
+            return self._set_aside(raw, now_ns, f"unknown message type: {shown(kind)}", number)
+        trade_id = envelope.trade_id if kind in ("match", "last_match") else None
+        return self._set_aside(raw, now_ns, f"wrong field: {error}", number, trade_id)
+
+    def _set_aside(
+        self, raw: str | bytes, now_ns: int, reason: str, number: int | None = None, trade_id: object = None
+    ) -> list[RowTuple]:
+        # A trade whose id can be read counts as seen, so that it leaves no gap.
+        head = raw[:RAW_MAX]
+        kept = head if isinstance(head, bytes) else head.encode("utf-8", "backslashreplace")[:RAW_MAX]
+        symbol = None if number is None else self.lanes[number].symbol
+        self.quarantined.append(Quarantined(now_ns, VENUE, symbol, reason, kept))
+        self.quarantined_count[number or 0] += 1
+        if number is None or not isinstance(trade_id, int) or isinstance(trade_id, bool) or trade_id < 0:
+            return []
+        ledger = self.ledgers[number]
+        return ledger.seen(trade_id, now_ns) if ledger.believes(trade_id) else []
+
+
+def planned_restart(now_ns: int) -> bool:
+    """Tell whether the venue has said that it restarts its servers about now.
+
+    Source: https://docs.cdp.coinbase.com/exchange (systems operations): Monday, Wednesday and Thursday, 14:00 New York
+    time; half an hour is allowed for it.
+    """
+    local = (EPOCH + timedelta(microseconds=now_ns // 1000)).astimezone(_NEW_YORK)
+    return local.weekday() in (0, 2, 3) and local.hour == 14 and local.minute < 30  # noqa: PLR2004
+
+
+def _trade_ns(text: str, now_ns: int) -> int:
+    ts = time_ns(text)
+    if ts > now_ns + AHEAD_MAX_NS:
+        raise FeedError(f"absurd time: {shown(text)} is more than a minute ahead of our clock and the venue's")
+    return ts
+
+
+def _leap(trade_id: int, ledger: Completeness) -> str:
+    return f"absurd trade id: {trade_id} leaps from {ledger.highest_id}"

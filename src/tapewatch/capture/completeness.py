@@ -1,0 +1,215 @@
+"""The ledger of one lane's trade ids: trades in as they arrive, rows out so that nothing is lost unsaid.
+
+Sans-I/O: every call is told the time. Rows come out in the order in which they must go on the tape.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from operator import itemgetter
+from typing import Final, Protocol
+
+from tapewatch.model import NS, Flag, Kind, RowTuple
+
+NAMED_WAIT_NS = 2 * NS
+"""How long an id that only a heartbeat has named may still arrive before it becomes a gap."""
+
+GAP_WAIT_NS = 30 * NS
+"""How long the stragglers of a gap are collected before it is given up."""
+
+GAPS_MAX = 64
+"""Gaps of a lane that are open at once; before the next one the oldest is given up."""
+
+NAMED_MAX = 64
+"""Heartbeats that are remembered at once; from then on the newest takes the place of the one before it."""
+
+LEAP_MAX = 10**9
+"""Farther than this above the highest id no id is believed: the busiest product needs years for so many trades."""
+
+NEVER_NS = 2**63 - 1
+
+_GAP, _LATE, _FILLED, _CLOCK = int(Kind.GAP), int(Kind.LATE), int(Kind.FILLED), int(Kind.CLOCK)
+_RECV_TS: Final = 1  # positions in a RowTuple
+_TRADE_ID: Final = 2
+
+
+class Resume(Protocol):
+    """What the tape already says about a lane when capture starts anew."""
+
+    @property
+    def highest_id(self) -> int:
+        """Highest id that any TRADE or GAP has named, -1 where there was none."""
+
+    @property
+    def open_gaps(self) -> tuple[tuple[int, int], ...]:
+        """First and last ids of the gaps that are open, ascending."""
+
+
+class _Gap:
+    __slots__ = ("came", "first", "give_up_ns", "last")
+
+    def __init__(self, first: int, last: int, give_up_ns: int) -> None:
+        self.first, self.last, self.give_up_ns = first, last, give_up_ns
+        self.came: dict[int, RowTuple | None] = {}  # None: it came and went to quarantine
+
+    @property
+    def complete(self) -> bool:
+        return len(self.came) == self.last - self.first + 1
+
+
+class Completeness:
+    """One lane's ledger.
+
+    For a trade of id *n*, received at *t*:
+
+    1. What has fallen due by *t* goes first (steps 6 and 7).
+    2. *n* is above the highest id: if ids between the two were skipped, a ``GAP`` over exactly those goes out at
+       once; then the ``TRADE``. The first trade of a virgin lane skips nothing, whatever a heartbeat said before it.
+       The first trade after a restart does: what was missed while down is a gap like any other.
+    3. *n* lies in an open gap and has not come yet: it is kept. If it was the last one missing, the gap's trades go out
+       as ``LATE`` in ascending order, then ``FILLED``.
+    4. Anything else has been told before: dropped, and counted as a duplicate.
+    5. A trade in quarantine counts as seen wherever a good one would have been let go or kept, but has no row.
+    6. An id that only heartbeats have named becomes a ``GAP`` `NAMED_WAIT_NS` after the first of them.
+    7. A gap is given up `GAP_WAIT_NS` after it was opened: what came of it goes out as ``LATE``, then ``FILLED`` with
+       `Flag.GIVEN_UP`. So is the oldest of `GAPS_MAX` gaps before the next one opens, and every gap that was open when
+       the program stopped.
+
+    `CLOCK` rows are asked for with `clock`; their ``ts`` is the last heartbeat's time once the highest id has reached
+    the id that it named, because by then each id up to it was let go, stands in a gap or went to quarantine.
+
+    Parameters
+    ----------
+    lane
+        Number of the lane, put into every row.
+    resume
+        What the tape says already; None for a virgin lane.
+
+    Attributes
+    ----------
+    highest_id
+        Highest id that was let go, stands in a gap or went to quarantine; -1: none yet.
+    due_ns
+        `due` has nothing to do before this time.
+    duplicates
+        Trades that had been told before.
+    subscribed_ns, last_frame_ns
+        Our time of the first subscription, and of the lane's last frame, 0 before the first; their owner writes them.
+    heartbeat_ts
+        Venue's time by the last heartbeat; 0 before the first.
+
+    Examples
+    --------
+    >>> ledger = Completeness(lane=0)
+    >>> trade = lambda n, t: (t, t, n, 0, 10**10, 1.0, 0, 0, int(Kind.TRADE), 1, 0)
+    >>> [Kind(row[8]).name for row in ledger.trade(trade(7, 1)) + ledger.trade(trade(9, 2)) + ledger.trade(trade(8, 3))]
+    ['TRADE', 'GAP', 'TRADE', 'LATE', 'FILLED']
+    """
+
+    def __init__(self, lane: int, resume: Resume | None = None) -> None:
+        self.lane = lane
+        self.highest_id = -1 if resume is None else resume.highest_id
+        self.due_ns = NEVER_NS
+        self.duplicates = 0
+        self.subscribed_ns = 0
+        self.last_frame_ns = 0
+        self.heartbeat_ts = 0
+        self._heartbeat_id = -1
+        self._named: deque[tuple[int, int]] = deque()  # (id, when it is due), both ascending
+        self._left_open = () if resume is None else resume.open_gaps
+        self._gaps: list[_Gap] = []  # ascending, and so in the order in which they were opened
+
+    def start(self, now_ns: int) -> list[RowTuple]:
+        """Close the gaps that were open when the program stopped: nobody collects their stragglers any more."""
+        left_open, self._left_open = self._left_open, ()
+        return [self._filled(first, last, now_ns, given_up=True) for first, last in left_open]
+
+    def believes(self, trade_id: int) -> bool:
+        """Whether an id can be one of this lane's; a single absurd one would make duplicates of all that follow."""
+        return self.highest_id < 0 or trade_id - self.highest_id <= LEAP_MAX
+
+    def trade(self, row: RowTuple) -> list[RowTuple]:
+        """Take a trade, as a ``TRADE`` row received at its ``recv_ts``."""
+        return self._arrived(row[_TRADE_ID], row, row[_RECV_TS])
+
+    def trades(self, rows: Iterable[RowTuple]) -> list[RowTuple]:
+        """Take the trades of one frame; some venues send the newest first."""
+        return [out for row in sorted(rows, key=itemgetter(_TRADE_ID)) for out in self.trade(row)]
+
+    def seen(self, trade_id: int, now_ns: int) -> list[RowTuple]:
+        """Take a trade that went to quarantine and whose id could be read."""
+        return self._arrived(trade_id, None, now_ns)
+
+    def heartbeat(self, last_trade_id: int, ts: int, now_ns: int) -> list[RowTuple]:
+        """Take the venue's word that it had traded up to `last_trade_id` by its time `ts`."""
+        rows = self.due(now_ns)
+        self._heartbeat_id, self.heartbeat_ts = last_trade_id, ts
+        known = max(self.highest_id, self._named[-1][0] if self._named else -1)
+        if self.highest_id >= 0 and last_trade_id > known:
+            if len(self._named) == NAMED_MAX:
+                self._named.pop()
+            self._named.append((last_trade_id, now_ns + NAMED_WAIT_NS))
+            self._plan()
+        return rows
+
+    def due(self, now_ns: int) -> list[RowTuple]:
+        """Let go what must not wait beyond `now_ns`."""
+        rows: list[RowTuple] = []
+        if now_ns < self.due_ns:
+            return rows
+        while self._named and self._named[0][1] <= now_ns:
+            named_id, _ = self._named.popleft()
+            if named_id > self.highest_id:
+                rows += self._open(named_id, now_ns)
+        while self._gaps and self._gaps[0].give_up_ns <= now_ns:
+            rows += self._close(self._gaps[0], now_ns)
+        self._plan()
+        return rows
+
+    def clock(self, now_ns: int) -> RowTuple:
+        """Make the lane's ``CLOCK`` row; what is due by `now_ns` must have been let go."""
+        ts = self.heartbeat_ts if self.highest_id >= self._heartbeat_id else 0
+        heard_ns = self.last_frame_ns or self.subscribed_ns
+        return (ts, now_ns, 0, 0, 0, 0.0, heard_ns, self.lane, _CLOCK, 0, 0)
+
+    def _arrived(self, trade_id: int, row: RowTuple | None, now_ns: int) -> list[RowTuple]:
+        rows = self.due(now_ns) if now_ns >= self.due_ns else []
+        highest_id = self.highest_id
+        if trade_id > highest_id:
+            if highest_id >= 0 and trade_id > highest_id + 1:
+                rows += self._open(trade_id - 1, now_ns)
+            self.highest_id = trade_id
+            if row is not None:
+                rows.append(row)
+            return rows
+        gap = next((gap for gap in self._gaps if gap.first <= trade_id <= gap.last), None)
+        if gap is None or trade_id in gap.came:
+            self.duplicates += row is not None
+            return rows
+        gap.came[trade_id] = row
+        return rows + self._close(gap, now_ns) if gap.complete else rows
+
+    def _open(self, last: int, now_ns: int) -> list[RowTuple]:
+        rows = self._close(self._gaps[0], now_ns) if len(self._gaps) == GAPS_MAX else []
+        first = self.highest_id + 1
+        assert first <= last, "a gap misses at least one id"
+        self._gaps.append(_Gap(first, last, now_ns + GAP_WAIT_NS))
+        self.highest_id = last
+        self._plan()
+        rows.append((0, now_ns, first, 0, 0, 0.0, last, self.lane, _GAP, 0, 0))
+        return rows
+
+    def _close(self, gap: _Gap, now_ns: int) -> list[RowTuple]:
+        self._gaps.remove(gap)
+        self._plan()
+        came = [row for _, row in sorted(gap.came.items()) if row is not None]
+        late: list[RowTuple] = [(*row[:8], _LATE, *row[9:]) for row in came]
+        return [*late, self._filled(gap.first, gap.last, now_ns, given_up=not gap.complete)]
+
+    def _filled(self, first: int, last: int, now_ns: int, *, given_up: bool) -> RowTuple:
+        flags = int(Flag.GIVEN_UP) if given_up else 0
+        return (0, now_ns, first, 0, 0, 0.0, last, self.lane, _FILLED, 0, flags)
+
+    def _plan(self) -> None:
+        named_ns = self._named[0][1] if self._named else NEVER_NS
+        gap_ns = self._gaps[0].give_up_ns if self._gaps else NEVER_NS
+        self.due_ns = min(named_ns, gap_ns)

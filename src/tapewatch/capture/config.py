@@ -1,0 +1,67 @@
+"""What a person may set about capture; in: the section ``capture`` of the settings, out: `CaptureConfig`."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct, field
+
+Symbol = Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class CoinbaseConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where Coinbase Exchange, or an exchange that speaks as it does, is found."""
+
+    ws_url: Annotated[
+        str,
+        Meta(pattern=r"^wss?://[^\s/]+", description="WebSocket feed; the sandbox and a simulated exchange work too"),
+    ] = "wss://ws-feed.exchange.coinbase.com"
+    rest_url: Annotated[
+        str, Meta(pattern=r"^https?://[^\s/]+", description="REST API of the same exchange, without a trailing slash")
+    ] = "https://api.exchange.coinbase.com"
+
+
+class CaptureConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The section ``capture``.
+
+    Examples
+    --------
+    >>> CaptureConfig().symbols
+    ('BTC-USD', 'ETH-USD', 'SOL-USD')
+    """
+
+    symbols: Annotated[
+        tuple[Symbol, ...],
+        Meta(min_length=1, max_length=500, description="Products to watch, as the exchange names them"),
+    ] = ("BTC-USD", "ETH-USD", "SOL-USD")
+    coinbase: CoinbaseConfig = field(default_factory=CoinbaseConfig)
+    connect_timeout_s: Annotated[
+        float, Meta(ge=0.1, le=60, description="Give up an attempt to connect after so many seconds")
+    ] = 10.0
+    request_timeout_s: Annotated[
+        float, Meta(ge=0.1, le=60, description="Give up a question to the REST API after so many seconds")
+    ] = 5.0
+    silence_s: Annotated[
+        float,
+        Meta(
+            ge=2,
+            le=300,
+            description="Connect anew after so many seconds without any frame; heartbeats come every second",
+        ),
+    ] = 10.0
+    backoff_max_s: Annotated[
+        float, Meta(ge=1, le=600, description="Longest wait between two attempts to connect, in seconds")
+    ] = 30.0
+
+    def __post_init__(self) -> None:
+        twice = sorted({symbol for symbol in self.symbols if self.symbols.count(symbol) > 1})
+        if twice:
+            raise ValueError(f"Expected each symbol once, found {', '.join(twice)} several times")
+
+
+def on_this_machine(url: str) -> bool:
+    """Tell whether an address is this machine's own, which no proxy must be asked for.
+
+    >>> on_this_machine("ws://127.0.0.1:8720"), on_this_machine("wss://ws-feed.exchange.coinbase.com")
+    (True, False)
+    """
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")

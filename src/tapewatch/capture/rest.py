@@ -1,0 +1,162 @@
+"""The file that asks the REST API: products and the venue's time.
+
+In: a `CaptureConfig`. Out: `Product` values, and at the start a check of the symbols that a person asked for.
+"""
+
+import difflib
+from typing import Self, TypeVar
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from tapewatch import __version__, telemetry
+from tapewatch.capture.coinbase import VENUE
+from tapewatch.capture.config import CaptureConfig, on_this_machine
+from tapewatch.capture.text import time_ns
+from tapewatch.errors import ConfigError, FeedError
+
+NEAREST = 3
+"""Real symbols that are named beside one that does not exist."""
+
+T = TypeVar("T")
+
+
+class Product(Struct, frozen=True):
+    """A market of the venue.
+
+    Attributes
+    ----------
+    id
+        E.g. ``BTC-USD``.
+    quote_increment
+        Smallest step of the price, as the venue writes it.
+    status
+        ``online``, ``offline``, ``internal`` or ``delisted``.
+    trading_disabled
+        True where nothing can trade for now although the product is there.
+    """
+
+    id: str
+    quote_increment: str = ""
+    status: str = "online"
+    trading_disabled: bool = False
+
+    @property
+    def trouble(self) -> str:
+        """Why no trade is to be expected, e.g. ``YFI-USD is delisted``; "" where there is no reason."""
+        if self.status != "online":
+            return f"{self.id} is {self.status}"
+        return f"trading in {self.id} is disabled" if self.trading_disabled else ""
+
+
+class _Time(Struct):
+    iso: str
+
+
+class Rest:
+    """The REST API of one exchange; an asynchronous context manager.
+
+    Parameters
+    ----------
+    config
+        Address and time-out.
+    transport
+        The outside world; by default a real connection.
+
+    Raises
+    ------
+    ConfigError
+        The address cannot be one.
+
+    Source: https://docs.cdp.coinbase.com/exchange/reference (GET /products, GET /time)
+    """
+
+    def __init__(self, config: CaptureConfig, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        url = config.coinbase.rest_url.rstrip("/")
+        try:
+            self._client = httpx.AsyncClient(
+                base_url=url,
+                timeout=config.request_timeout_s,
+                headers={"user-agent": f"tapewatch/{__version__}"},
+                trust_env=not on_this_machine(url),
+                transport=transport,
+            )
+        except httpx.InvalidURL as error:
+            raise ConfigError(f"capture.coinbase.rest_url: expected an address, found {url!r}: {error}") from None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def products(self) -> tuple[Product, ...]:
+        """List the products that the venue knows, delisted ones included.
+
+        Raises
+        ------
+        FeedError
+            There was no answer, or not the documented one.
+        """
+        return await self._get("/products", tuple[Product, ...])
+
+    async def time_ns(self) -> int:
+        """Ask for the venue's time, ns since the epoch.
+
+        Raises
+        ------
+        FeedError
+            There was no answer, or not the documented one.
+        """
+        return time_ns((await self._get("/time", _Time)).iso)
+
+    async def _get(self, path: str, shape: type[T]) -> T:
+        url = f"{self._client.base_url}{path}"
+        try:
+            answer = await self._client.get(path)
+            answer.raise_for_status()
+            return msgspec.json.decode(answer.content, type=shape)
+        except httpx.HTTPStatusError as error:
+            raise FeedError(f"{url} answered HTTP {error.response.status_code}") from None
+        except httpx.HTTPError as error:
+            raise FeedError(f"{url} does not answer: {error or type(error).__name__}") from None
+        except msgspec.DecodeError as error:
+            raise FeedError(f"{url} answered what is not documented: {error}") from None
+
+
+async def check_symbols(config: CaptureConfig, transport: httpx.AsyncBaseTransport | None = None) -> dict[str, str]:
+    """Compare the symbols that a person asked for with the venue's products.
+
+    A venue that cannot be asked is no reason not to start: it is logged, and the feed itself says what it refuses.
+
+    Returns
+    -------
+    dict
+        Symbol → why no trade is to be expected of it, e.g. that it is delisted; symbols in order are left out.
+
+    Raises
+    ------
+    ConfigError
+        A symbol does not exist; the nearest that do are named.
+    """
+    try:
+        async with Rest(config, transport) as rest:
+            products = {product.id: product for product in await rest.products()}
+    except FeedError as error:
+        telemetry.log(telemetry.UNCHECKED, symbols=",".join(config.symbols), reason=error)
+        return {}
+    unknown = [_unknown(symbol, list(products)) for symbol in config.symbols if symbol not in products]
+    if unknown:
+        raise ConfigError(f"capture.symbols: {'; '.join(unknown)}")
+    troubles = {symbol: trouble for symbol in config.symbols if (trouble := products[symbol].trouble)}
+    for trouble in troubles.values():
+        telemetry.log(telemetry.REFUSED, (VENUE,), reason=trouble)
+    return troubles
+
+
+def _unknown(symbol: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(symbol.upper(), known, NEAREST, cutoff=0.5)
+    if not nearest:
+        return f"{VENUE} has no product {symbol!r}"
+    return f"{VENUE} has no product {symbol!r}, the nearest real ones are {', '.join(nearest)}"

@@ -1,0 +1,377 @@
+"""The file with the WebSocket: connect, subscribe, watch, back off and stop.
+
+In: a `CaptureConfig`, and what the tape already says about each lane. Out: rows and quarantined frames, through two
+callbacks.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+from websockets.asyncio.client import connect as websocket_connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
+
+from tapewatch import __version__, telemetry
+from tapewatch.capture.coinbase import VENUE, Coinbase, Quarantined, planned_restart
+from tapewatch.capture.completeness import Resume
+from tapewatch.capture.config import CaptureConfig, on_this_machine
+from tapewatch.errors import ConfigError, FeedError
+from tapewatch.model import NS, Lane, RowTuple
+
+MESSAGE_MAX = 8 * 2**20
+"""Longest message that is received, in bytes; a longer one ends the connection. The library's own limit of 1 MiB is
+below what the venue is known to send."""
+
+FRAMES_WAITING_MAX = 1024
+"""Frames that wait to be read before the socket is left alone for a while."""
+
+CLOSE_TIMEOUT_S = 0.5
+"""How long a connection may take to say goodbye; a stop must not last a second."""
+
+BACKOFF_BASE_S = 1.0
+"""Longest wait before the first new attempt; it doubles with each one that fails."""
+
+CONNECT_EVERY_NS = NS
+"""Least time from one attempt to connect to the next."""
+
+TELL_AGAIN_NS = 10 * NS
+"""Quarantined frames of one kind are counted always, and logged at most this often."""
+
+
+class Clock(Protocol):
+    """Where now comes from; a test or a replay has its own."""
+
+    def now_ns(self) -> int:
+        """Ns since the epoch, never less than before."""
+
+
+class SystemClock:
+    """Wall clock at the start plus monotonic time since, so that it never steps."""
+
+    def __init__(self) -> None:
+        self._start_ns = time.time_ns() - time.monotonic_ns()
+
+    def now_ns(self) -> int:
+        """Ns since the epoch."""
+        return self._start_ns + time.monotonic_ns()
+
+
+class Connection(Protocol):
+    """What is needed of a WebSocket."""
+
+    async def recv(self) -> str | bytes:
+        """Return the next message, text as str and binary as bytes; one that is waiting is returned at once."""
+
+    async def send(self, message: str, /) -> None:
+        """Send a text frame."""
+
+    async def close(self) -> None:
+        """Say goodbye, for at most `CLOSE_TIMEOUT_S`."""
+
+
+Connect = Callable[[str], Awaitable[Connection]]
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class FeedState(Struct, frozen=True):
+    """How one lane's feed stands.
+
+    Attributes
+    ----------
+    state
+        ``waiting`` until the lane's first frame on this connection, ``live`` from then on, ``reconnecting`` without a
+        connection, ``stopped`` at the end.
+    reason
+        Why it is not live, for a person; "" when it is.
+    last_frame_ts, connected_ts, next_try_ts
+        Receive time of the lane's last frame; since when there is a connection; when the next attempt is due. Ns; None
+        where there is none.
+    attempts
+        Attempts to connect since the last frame of any lane; 0 when live.
+    duplicates, quarantined
+        Trades told again, and frames set aside, since the start.
+    reconnects
+        Connections made after the first one; the same for all lanes.
+    """
+
+    state: Literal["waiting", "live", "reconnecting", "stopped"]
+    reason: str
+    last_frame_ts: int | None
+    connected_ts: int | None
+    next_try_ts: int | None
+    attempts: int
+    duplicates: int
+    quarantined: int
+    reconnects: int
+
+
+class Session:
+    """One feed, kept alive until it is stopped.
+
+    Parameters
+    ----------
+    config
+        Symbols, address and time-outs.
+    clock, connect, sleep, rng
+        The outside world; by default this machine's clock, a real WebSocket, `asyncio.sleep` and true dice.
+    ledgers
+        What the tape already says about each lane, after a restart.
+    """
+
+    def __init__(
+        self,
+        config: CaptureConfig,
+        *,
+        clock: Clock | None = None,
+        connect: Connect | None = None,
+        sleep: Sleep = asyncio.sleep,
+        rng: random.Random | None = None,
+        ledgers: Mapping[Lane, Resume] | None = None,
+    ) -> None:
+        self._config = config
+        self._url = config.coinbase.ws_url
+        self._clock = clock or SystemClock()
+        self._connect = connect or _dial(config)
+        self._sleep = sleep
+        self._rng = rng or random.Random()  # noqa: S311  # jitter, not a secret
+        self._feed = Coinbase(config.symbols, ledgers)
+        self._rows: list[RowTuple] = []
+        self._arrived = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._state: Literal["waiting", "connected", "reconnecting", "stopped"] = "waiting"
+        self._reason = f"connecting to {self._url}"
+        self._connected_ns = self._heard_ns = self._tried_ns = 0
+        self._next_try_ns: int | None = None
+        self._attempts = self._connections = 0
+        self._counted = [0] * len(self.lanes)
+        self._confirmed: frozenset[str] | None = None
+        self._told_ns: dict[str, int] = {}
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """Names of the lanes; a row's lane is an index into this tuple."""
+        return self._feed.lanes
+
+    async def run(self, emit: Callable[[list[RowTuple]], None], quarantine: Callable[[Quarantined], None]) -> None:
+        """Capture until `stop` is called.
+
+        Both callbacks are called in the event loop and must return at once. What they raise ends the run.
+
+        Parameters
+        ----------
+        emit
+            Takes rows in the order of their tape, all that had already arrived at a time; never an empty list.
+        quarantine
+            Takes each frame that was set aside.
+
+        Raises
+        ------
+        ConfigError
+            The address or the proxy cannot be one.
+        """
+        self._emit, self._quarantine = emit, quarantine
+        self._rows += self._feed.start(self._clock.now_ns())
+        try:
+            await _first(self._stay_connected(), self._tick(), self._deliver(), self._stopping.wait())
+        finally:
+            self._state, self._reason, self._next_try_ns = "stopped", "capture was stopped", None
+            self._let_go()
+
+    def stop(self) -> None:
+        """End `run` within a second; what was received until now is still let go."""
+        self._stopping.set()
+
+    def status(self) -> dict[Lane, FeedState]:
+        """Tell how each lane's feed stands."""
+        return {lane: self._lane_state(number) for number, lane in enumerate(self.lanes)}
+
+    def _lane_state(self, number: int) -> FeedState:
+        ledger = self._feed.ledgers[number]
+        connected = self._state == "connected"
+        live = connected and ledger.last_frame_ns >= self._connected_ns
+        reason = self._reason
+        if connected:
+            reason = "" if live else self._feed.refusal(self.lanes[number].symbol) or "connected, no frame yet"
+        return FeedState(
+            state="live" if live else "waiting" if self._state == "connected" else self._state,
+            reason=reason,
+            last_frame_ts=ledger.last_frame_ns or None,
+            connected_ts=self._connected_ns if connected else None,
+            next_try_ts=self._next_try_ns,
+            attempts=0 if live else self._attempts,
+            duplicates=ledger.duplicates,
+            quarantined=self._feed.quarantined_count[number],
+            reconnects=max(0, self._connections - 1),
+        )
+
+    async def _stay_connected(self) -> None:
+        while True:
+            self._tried_ns = self._clock.now_ns()
+            self._attempts += 1
+            try:
+                await self._one_connection()
+            except (FeedError, OSError, ConnectionClosed, InvalidHandshake) as error:
+                await self._back_off(self._why(error))
+
+    async def _one_connection(self) -> None:
+        connection = await self._connect(self._url)
+        try:
+            self._connected_ns = self._heard_ns = self._clock.now_ns()
+            self._connections += 1
+            self._state = "connected"
+            telemetry.log(telemetry.CONNECTED, (VENUE,), url=self._url, reconnects=self._connections - 1)
+            await _first(self._receive(connection), self._watch())
+        finally:
+            await connection.close()
+
+    async def _receive(self, connection: Connection) -> None:
+        # A message that is waiting comes without a pause: this loop takes all that has arrived before `_deliver` runs.
+        # It calls nobody's callback, so that nobody's error can pass for the venue's.
+        feed, now_ns = self._feed, self._clock.now_ns
+        for request in feed.subscribe(now_ns()):
+            await connection.send(request)
+        while True:
+            try:
+                raw = await connection.recv()
+            except ConnectionClosed as error:
+                if isinstance(error.__cause__, UnicodeDecodeError):  # a text frame that is no text ends a WebSocket
+                    self._take(error.__cause__.object)
+                raise
+            self._take(raw)
+
+    def _take(self, raw: str | bytes) -> None:
+        self._heard_ns = self._clock.now_ns()
+        self._rows += self._feed.receive(raw, self._heard_ns)
+        self._arrived.set()
+
+    async def _watch(self) -> None:
+        silence_s = self._config.silence_s
+        while self._clock.now_ns() < (deadline_ns := self._heard_ns + round(silence_s * NS)):
+            await self._sleep_until(deadline_ns)
+        raise FeedError(f"no frame from {VENUE} for {silence_s:g} s")
+
+    async def _back_off(self, reason: str) -> None:
+        # Full jitter: a venue that comes back is not hit by all its clients at once.
+        now_ns = self._clock.now_ns()
+        if self._state == "connected" and any(
+            ledger.last_frame_ns >= self._connected_ns for ledger in self._feed.ledgers
+        ):
+            self._attempts = 0
+        longest_s = min(self._config.backoff_max_s, BACKOFF_BASE_S * 2 ** min(self._attempts, 30))
+        wait_ns = round(self._rng.uniform(0, longest_s) * NS)
+        self._next_try_ns = max(now_ns + wait_ns, self._tried_ns + CONNECT_EVERY_NS)
+        self._state, self._reason = "reconnecting", reason
+        next_try_s = f"{(self._next_try_ns - now_ns) / NS:.1f}"
+        telemetry.log(telemetry.DISCONNECTED, (VENUE,), reason=reason, next_try_s=next_try_s, attempts=self._attempts)
+        await self._sleep_until(self._next_try_ns)
+        self._next_try_ns = None
+
+    async def _tick(self) -> None:
+        while True:
+            now_ns = self._clock.now_ns()
+            self._rows += self._feed.tick(now_ns)
+            self._arrived.set()
+            self._count()
+            await self._sleep_until(min(self._feed.wake_ns(), now_ns + NS))
+
+    async def _deliver(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._let_go()
+
+    async def _sleep_until(self, deadline_ns: int) -> None:
+        while (now_ns := self._clock.now_ns()) < deadline_ns:
+            await self._sleep((deadline_ns - now_ns) / NS)
+
+    def _let_go(self) -> None:
+        self._arrived.clear()
+        rows, self._rows = self._rows, []
+        if rows:
+            self._emit(rows)
+        set_aside, self._feed.quarantined = self._feed.quarantined, []
+        for item in set_aside:
+            self._quarantine(item)
+            self._tell(item)
+        errors, self._feed.errors = self._feed.errors, []
+        for text in errors:
+            telemetry.log(telemetry.REFUSED, (VENUE,), reason=text)
+        if self._feed.subscribed is not self._confirmed:
+            self._confirmed = self._feed.subscribed
+            if self._confirmed is not None:
+                telemetry.log(telemetry.SUBSCRIBED, symbols=",".join(sorted(self._confirmed)))
+
+    def _tell(self, item: Quarantined) -> None:
+        now_ns = item.recv_ts
+        if now_ns - self._told_ns.get(item.kind, -TELL_AGAIN_NS) >= TELL_AGAIN_NS:
+            self._told_ns[item.kind] = now_ns
+            telemetry.log(telemetry.QUARANTINED, (item.kind,), symbol=item.symbol, reason=item.reason)
+        else:
+            telemetry.count(telemetry.QUARANTINED, (item.kind,))
+
+    def _count(self) -> None:
+        for number, ledger in enumerate(self._feed.ledgers):
+            telemetry.DUPLICATES.labels(*self.lanes[number]).inc(ledger.duplicates - self._counted[number])
+            self._counted[number] = ledger.duplicates
+        for kind, count in self._feed.ignored.items():
+            telemetry.count(telemetry.IGNORED, (kind,), count)
+        self._feed.ignored.clear()
+
+    def _why(self, error: Exception) -> str:
+        reason = _words(error, self._url)
+        if self._state == "connected" and planned_restart(self._clock.now_ns()):
+            return f"{reason} (planned: it restarts its servers Mon, Wed and Thu at 14:00 New York time)"
+        return reason
+
+
+def _dial(config: CaptureConfig) -> Connect:
+    async def connect(url: str) -> Connection:
+        try:
+            return await websocket_connect(
+                url,
+                compression="deflate",
+                max_size=MESSAGE_MAX,
+                max_queue=FRAMES_WAITING_MAX,
+                open_timeout=config.connect_timeout_s,
+                close_timeout=CLOSE_TIMEOUT_S,
+                ping_interval=None,  # the venue's heartbeats, once a second, say more than a pong
+                proxy=None if on_this_machine(url) else True,
+                user_agent_header=f"tapewatch/{__version__}",
+            )
+        except (InvalidURI, InvalidProxy, UnicodeError) as error:
+            raise ConfigError(f"capture.coinbase.ws_url or the proxy in the environment: {error}") from None
+
+    return connect
+
+
+def _words(error: Exception, url: str) -> str:
+    if isinstance(error, ConnectionClosed):
+        if error.rcvd is not None:
+            said = f"{error.rcvd.code} {error.rcvd.reason}".strip()
+            return f"{VENUE} closed the connection ({said})"
+        if error.sent is not None and error.sent.reason:
+            return f"{VENUE} broke the WebSocket protocol ({error.sent.code} {error.sent.reason})"
+        return "the connection was lost"
+    if isinstance(error, InvalidStatus):
+        return f"{VENUE} refused the connection (HTTP {error.response.status_code})"
+    if isinstance(error, TimeoutError):
+        return f"no answer from {url}"
+    if isinstance(error, FeedError):
+        return str(error)
+    return f"cannot connect to {url}: {getattr(error, 'strerror', None) or error}"
+
+
+async def _first(*coroutines: Coroutine[Any, Any, object]) -> None:
+    # Run until one ends, end the others, and raise what ended it.
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        ended = [task for task in tasks if task.done()]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in ended:
+        task.result()
