@@ -110,6 +110,7 @@ class LaneOracle:
         self.last_clock: int | None = None
         self.seconds = Seconds()
         self.rules = [rule(lane.symbol, armed[rule.name]) for rule in MARKET_RULES if rule.name in armed]
+        self.quiet_ns = {rule.name: exact(rule.parameters["quiet_s"]) * NS for rule in self.rules}
         self.silent = SilentFeed(lane.venue, armed["silent_feed"]) if "silent_feed" in armed else None
         self.gap_rule = TapeGap(armed["tape_gap"]) if "tape_gap" in armed else None
 
@@ -193,10 +194,9 @@ class LaneOracle:
 
     def _end_quiet(self, now: int) -> None:
         for rule in self.rules:
-            quiet_ns = int(exact(self.armed[rule.name]["quiet_s"]) * NS)
             for direction in ("up", "down"):
                 anomaly = self.open.get((rule.name, direction))
-                if anomaly is not None and now - anomaly.last_ts > quiet_ns:
+                if anomaly is not None and now - anomaly.last_ts > self.quiet_ns[rule.name]:
                     self._end(rule.name, direction, now)
 
     def _end(self, rule: str, direction: str | None, at: int) -> None:
@@ -278,7 +278,7 @@ class LaneOracle:
             escalated_ts=(),
             quality=self._quality(finding, row),
             history=bool(row.flags & Flag.HISTORY),
-            explain=finding.explain,
+            explain=finding.explain(),
         )
 
     def _quality(self, finding: Finding, row: Row) -> str:

@@ -36,7 +36,7 @@ class Finding(NamedTuple):
     reference_price: float | None
     reference_ts: int | None
     gap_since: int  # a gap not filled, at or after this effective time, spoils the quality
-    explain: str
+    explain: Callable[[], str]  # asked for at the opening only
 
 
 class Sample(NamedTuple):
@@ -133,7 +133,7 @@ class _Move:
             reference_price=float(start) / 1e10,
             reference_ts=since,
             gap_since=opens,
-            explain=window_sentence(
+            explain=lambda: window_sentence(
                 f"{self.symbol} {'rose' if direction == 'up' else 'fell'} {self.shown(price, start)}",
                 elapsed=ts - since,
                 older=since < opens,
@@ -260,7 +260,7 @@ class VolBreakout:
                 reference_price=float(base) / 1e10,
                 reference_ts=samples[-1].ts,
                 gap_since=samples[0].ts,
-                explain=breakout_sentence(self.symbol, price, base, threshold),
+                explain=lambda: breakout_sentence(self.symbol, price, base, threshold),
             )
         ]
 
@@ -302,7 +302,7 @@ class MeanReversionBreak:
                 reference_price=float(total) / (n * 1e10),
                 reference_ts=samples[-1].ts,
                 gap_since=samples[0].ts,
-                explain=stretch_sentence(self.symbol, price, total, n, threshold),
+                explain=lambda: stretch_sentence(self.symbol, price, total, n, threshold),
             )
         ]
 
@@ -321,9 +321,18 @@ class SilentFeed:
         silence = recv_ts - last_frame
         if silence < self.limit_ns:
             return []
-        sentence = silence_sentence(self.venue, silence, self.parameters["limit_s"])
-        limit = float(self.parameters["limit_s"])
-        return [Finding(None, float(silence) / 1e9, limit, None, last_frame, 0, sentence)]
+        limit_s = self.parameters["limit_s"]
+        return [
+            Finding(
+                direction=None,
+                observed=float(silence) / 1e9,
+                threshold=float(limit_s),
+                reference_price=None,
+                reference_ts=last_frame,
+                gap_since=0,
+                explain=lambda: silence_sentence(self.venue, silence, limit_s),
+            )
+        ]
 
 
 class TapeGap:
@@ -335,7 +344,17 @@ class TapeGap:
         self.parameters = parameters
 
     def see(self, first: int, last: int) -> list[Finding]:
-        return [Finding(None, float(last - first + 1), 1.0, None, None, 0, missing_sentence(first, last))]
+        return [
+            Finding(
+                direction=None,
+                observed=float(last - first + 1),
+                threshold=1.0,
+                reference_price=None,
+                reference_ts=None,
+                gap_since=0,
+                explain=lambda: missing_sentence(first, last),
+            )
+        ]
 
 
 MARKET_RULES = (PctSpike, AbsJump, VolBreakout, MeanReversionBreak)
