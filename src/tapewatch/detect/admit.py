@@ -121,7 +121,7 @@ def _latest_gap(head: NDArray[np.void], gaps: NDArray[np.void]) -> int:
     # gaps are kept in order of their ids, so the last open one is the latest
     count = head[0]["gaps"]
     latest = head[0]["given_up_ts"]
-    return max(latest, gaps[count - 1]["ts"]) if count > 0 else latest
+    return int(max(latest, gaps[count - 1]["ts"]) if count > 0 else latest)
 
 
 @kernel

@@ -1,19 +1,13 @@
 """One event, one record: firing rows open, hold, escalate and end an anomaly per rule and direction.
 
-In: rows on which a rule is true. Out: events (opened, escalated, ended), each with the record as it
-then stood, and at the border of the house `Anomaly` values.
+In: rows on which a rule is true. Out: events (opened, escalated, ended), each with the slot as it then stood.
 """
 
-import hashlib
-import math
-from datetime import UTC, datetime
-
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from tapewatch.detect.kernels import kernel
-from tapewatch.model import NS, PRICE_SCALE, Direction, Flag, Lane, Quality
+from tapewatch.model import NS, Flag, Quality
 
 STEPS_MAX = 80
 """Escalation steps that are remembered: prices from 1e-10 to 1e7 cannot reach 2^80 times any limit."""
@@ -30,6 +24,7 @@ SLOT = np.dtype(
         ("row", "i8"),  # index of the row in its batch
         ("at", "i8"),
         ("change", "i1"),
+        ("ordinal", "i8"),
         # state of the event in progress
         ("open", "u1"),
         ("direction", "i1"),  # +1 up, -1 down, 0 none
@@ -43,6 +38,7 @@ SLOT = np.dtype(
         ("reference_ts", "i8"),
         ("observed", "f8"),
         ("threshold", "f8"),
+        ("next_step", "f8"),  # threshold times 2, 4, 8 …: the size that escalates next
         ("peak_observed", "f8"),
         ("peak_price", "i8"),
         ("peak_ts", "i8"),
@@ -106,83 +102,82 @@ def fire(
     Peak, hold and escalation compare printed values; the limit is that of the opening row.
     Returns the new count of events.
     """
-    size = abs(observed)
-    fresh = slots[d]["open"] == 0
-    if fresh:
-        slots[d]["open"] = 1
-        slots[d]["direction"] = 1 - 2 * d
-        slots[d]["opened_ts"] = ts
-        slots[d]["key"] = data[row]["trade_id"]
-        slots[d]["price"] = data[row]["price"]
-        slots[d]["reference"] = reference
-        slots[d]["reference_n"] = reference_n
-        slots[d]["reference_ts"] = reference_ts
-        slots[d]["observed"] = observed
-        slots[d]["threshold"] = threshold
-        slots[d]["history"] = 1 if data[row]["flags"] & _HISTORY else 0
-        late = data[row]["recv_ts"] - data[row]["ts"] > LATE_NS
-        slots[d]["quality"] = 2 if gap_inside else (1 if late else 0)
-        slots[d]["triggers"] = 0
-        slots[d]["escalation"] = 0
-        slots[d]["steps"][:] = 0
-        slots[d]["peak_observed"] = 0.0
-        slots[d]["last_ts"] = ts
+    if slots[d]["open"] == 0:
+        _open(slots, d, data, row, ts, reference, reference_n, reference_ts, observed, threshold, gap_inside)
+        _peak(slots, d, data, row, ts, reference, reference_n, reference_ts, observed)
+        escalate(slots, d, abs(observed), ts)
+        return emit(slots, d, OPENED, row, ts, events, count)
     slots[d]["triggers"] += 1
+    size = abs(observed)
     peak = abs(slots[d]["peak_observed"])
     if 2.0 * size >= peak:
         slots[d]["last_ts"] = ts
-    if size > peak:
-        slots[d]["peak_observed"] = observed
-        slots[d]["peak_price"] = data[row]["price"]
-        slots[d]["peak_ts"] = ts
-        slots[d]["peak_reference"] = reference
-        slots[d]["peak_reference_n"] = reference_n
-        slots[d]["peak_reference_ts"] = reference_ts
-    reached = escalate(slots, d, size, ts)
-    if fresh:
-        return emit(slots, d, OPENED, row, ts, events, count)
-    if reached:
-        return emit(slots, d, ESCALATED, row, ts, events, count)
+        if size > peak:
+            _peak(slots, d, data, row, ts, reference, reference_n, reference_ts, observed)
+            if size >= slots[d]["next_step"]:
+                escalate(slots, d, size, ts)
+                return emit(slots, d, ESCALATED, row, ts, events, count)
     return count
 
 
 @kernel
-def escalate(slots: NDArray[np.void], d: int, size: float, ts: int) -> bool:
-    """Note each step of 2, 4, 8 … times the limit that `size` reaches first; return whether one was."""
-    step = slots[d]["escalation"]
-    before = step
-    limit = slots[d]["threshold"]
-    while step < STEPS_MAX and size >= math.ldexp(limit, step + 1):
-        slots[d]["steps"][step] = ts
-        step += 1
-    slots[d]["escalation"] = step
-    return bool(step > before)
+def _open(
+    slots: NDArray[np.void],
+    d: int,
+    data: NDArray[np.void],
+    row: int,
+    ts: int,
+    reference: int,
+    reference_n: int,
+    reference_ts: int,
+    observed: float,
+    threshold: float,
+    gap_inside: bool,
+) -> None:
+    late = data[row]["recv_ts"] - data[row]["ts"] > LATE_NS
+    slots[d]["open"] = 1
+    slots[d]["direction"] = 1 - 2 * d
+    slots[d]["quality"] = 2 if gap_inside else (1 if late else 0)
+    slots[d]["history"] = 1 if data[row]["flags"] & _HISTORY else 0
+    slots[d]["opened_ts"] = ts
+    slots[d]["key"] = data[row]["trade_id"]
+    slots[d]["price"] = data[row]["price"]
+    slots[d]["reference"] = reference
+    slots[d]["reference_n"] = reference_n
+    slots[d]["reference_ts"] = reference_ts
+    slots[d]["observed"] = observed
+    slots[d]["threshold"] = threshold
+    slots[d]["next_step"] = 2.0 * threshold
+    slots[d]["last_ts"] = ts
+    slots[d]["triggers"] = 1
+    slots[d]["escalation"] = 0
+    slots[d]["steps"][:] = 0
 
 
-def anomaly_id(lane: Lane, rule: str, direction: Direction | None, parameters: dict[str, str], key: int) -> str:
-    """Name an anomaly, the same everywhere and for ever: BLAKE2b of what makes it this one.
-
-    Parameters
-    ----------
-    parameters
-        All parameters of the rule that are set, names sorted, values as decimal strings.
-    key
-        The opening row's trade id; the receive time for a silence.
-    """
-    text = msgspec.json.encode([lane.venue, lane.symbol, rule, direction, parameters, key])
-    return hashlib.blake2b(text, digest_size=16).hexdigest()
-
-
-def iso(ts: int) -> str:
-    """Write ns since the epoch as ISO 8601 UTC with nine decimals.
-
-    >>> iso(1_760_131_294_977_231_000)
-    '2025-10-10T21:21:34.977231000Z'
-    """
-    seconds, ns = divmod(ts, NS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ns:09d}Z"
+@kernel
+def _peak(
+    slots: NDArray[np.void],
+    d: int,
+    data: NDArray[np.void],
+    row: int,
+    ts: int,
+    reference: int,
+    reference_n: int,
+    reference_ts: int,
+    observed: float,
+) -> None:
+    slots[d]["peak_observed"] = observed
+    slots[d]["peak_price"] = data[row]["price"]
+    slots[d]["peak_ts"] = ts
+    slots[d]["peak_reference"] = reference
+    slots[d]["peak_reference_n"] = reference_n
+    slots[d]["peak_reference_ts"] = reference_ts
 
 
-def printed(units: int, count: int = 1) -> float:
-    """Print a price, or the mean of `count` prices given as their sum: one division of float64."""
-    return float(units) / float(count * PRICE_SCALE)
+@kernel
+def escalate(slots: NDArray[np.void], d: int, size: float, ts: int) -> None:
+    """Note each step of 2, 4, 8 … times the limit that `size` reaches first."""
+    while size >= slots[d]["next_step"] and slots[d]["escalation"] < STEPS_MAX:
+        slots[d]["steps"][slots[d]["escalation"]] = ts
+        slots[d]["escalation"] += 1
+        slots[d]["next_step"] *= 2.0

@@ -7,8 +7,11 @@ what is open and close, so increments can be merged in any order and any divisio
 import numpy as np
 from numpy.typing import NDArray
 
-from tapewatch.detect.kernels import kernel
+from tapewatch.detect.kernels import join, kernel
 from tapewatch.model import BAR, BAR_WIDTHS, NS, Bars, Kind, Rows
+
+BLOCK = 4096
+"""Rows that are folded at a time, so that their increments stay in the processor's cache."""
 
 _TRADE, _LATE = np.uint8(Kind.TRADE), np.uint8(Kind.LATE)
 
@@ -26,15 +29,18 @@ def fold(rows: Rows, new: NDArray[np.bool_]) -> Bars:
     Returns
     -------
     Bars
-        At most one increment per lane, width and bucket, sorted by lane, width and bucket.
+        At most one increment per lane, width and bucket, sorted by width, lane and bucket.
     """
-    seconds = np.empty(len(rows.data), BAR)
-    last = np.full(len(rows.lanes), -1, np.int64)
-    count = _seconds(rows.data, new, last, seconds)
-    parts = [_merge(seconds[:count], 1)]
-    parts += [_merge(parts[0], width) for width in BAR_WIDTHS[1:]]
-    merged = np.concatenate(parts)
-    return Bars(rows.lanes, merged[np.lexsort((merged["ts"], merged["width"], merged["lane"]))])
+    buffer = np.empty(min(BLOCK, len(rows.data)), BAR)
+    runs = []
+    for start in range(0, len(rows.data), BLOCK):
+        last = np.full(len(rows.lanes), -1, np.int64)
+        count = _seconds(rows.data[start : start + BLOCK], new[start : start + BLOCK], last, buffer)
+        runs.append(buffer[:count].copy())
+    seconds = join(runs) if runs else buffer
+    by_width = [_merge(seconds, width) for width in BAR_WIDTHS[:1]]
+    by_width += [_merge(by_width[0], width) for width in BAR_WIDTHS[1:]]
+    return Bars(rows.lanes, join(by_width))
 
 
 @kernel
@@ -43,7 +49,7 @@ def _seconds(data: NDArray[np.void], new: NDArray[np.bool_], last: NDArray[np.in
     count = 0
     for i in range(len(data)):
         kind = data[i]["kind"]
-        if not new[i] or (kind != _TRADE and kind != _LATE):
+        if not new[i] or kind not in (_TRADE, _LATE):
             continue
         lane, ts, price, trade_id = data[i]["lane"], data[i]["ts"], data[i]["price"], data[i]["trade_id"]
         b = last[lane]
@@ -69,10 +75,8 @@ def _seconds(data: NDArray[np.void], new: NDArray[np.bool_], last: NDArray[np.in
         if trade_id > out[b]["close_id"]:
             out[b]["close_id"] = trade_id
             out[b]["close"] = price
-        if price > out[b]["high"]:
-            out[b]["high"] = price
-        if price < out[b]["low"]:
-            out[b]["low"] = price
+        out[b]["high"] = max(out[b]["high"], price)
+        out[b]["low"] = min(out[b]["low"], price)
         out[b]["volume"] += data[i]["size"]
         out[b]["count"] += 1
     return count
@@ -104,7 +108,19 @@ def _fold_runs(order: NDArray[np.int64], bars: NDArray[np.void], width: int, out
 
 
 def _merge(bars: NDArray[np.void], width: int) -> NDArray[np.void]:
-    """Merge increments into buckets of `width` seconds."""
-    order = np.lexsort((bars["ts"], bars["lane"]))
+    """Merge increments into buckets of `width` seconds, sorted by lane and bucket."""
+    order = np.arange(len(bars))
+    if not _sorted(bars):
+        order = np.lexsort((bars["ts"], bars["lane"]))
     out = np.empty(len(bars), BAR)
-    return out[: _fold_runs(order, bars, width, out)]
+    return out[: _fold_runs(order, bars, width, out)].copy()
+
+
+@kernel
+def _sorted(bars: NDArray[np.void]) -> bool:
+    for i in range(1, len(bars)):
+        if bars[i]["lane"] < bars[i - 1]["lane"]:
+            return False
+        if bars[i]["lane"] == bars[i - 1]["lane"] and bars[i]["ts"] < bars[i - 1]["ts"]:
+            return False
+    return True

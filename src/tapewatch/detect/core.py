@@ -5,7 +5,8 @@ neither the changes nor the state's bytes; that is what lets one class serve eve
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -13,14 +14,15 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from tapewatch.detect.admit import GAP, GAPS_MAX, HEAD, admit, fresh_head
-from tapewatch.detect.anomaly import SLOT
-from tapewatch.detect.record import change_of, record_of
-from tapewatch.detect.rule import Rule, RuleState, Work, parameters
+from tapewatch.detect.anomaly import ENDED, SLOT
+from tapewatch.detect.kernels import join
+from tapewatch.detect.record import Teller
+from tapewatch.detect.rule import Rule, RuleState, Work
 from tapewatch.detect.rules import RULES, RuleBook
 from tapewatch.errors import SnapshotError
 from tapewatch.model import Anomaly, Change, Lane, Rows
 
-BLOCK = 8192
+BLOCK = 4096
 """Rows that are folded at a time, so that their columns stay in the processor's cache."""
 
 EVENTS = 256
@@ -29,20 +31,33 @@ EVENTS = 256
 VERSION = 1
 """Of the snapshot's layout."""
 
+Told = tuple[Teller, NDArray[np.void]]
+"""Events of one rule on one lane, and who can put them into words."""
 
-class Update(NamedTuple):
+
+class Update:
     """What rows changed.
 
     Attributes
     ----------
-    changes
-        In the order of their rows; on one row ends first, then rules in table order, up before down.
     new
-        Shape (n,): rows that were not told again.
+        Shape (n,), bool: rows that were not told again.
     """
 
-    changes: list[Change]
-    new: NDArray[np.bool_]
+    def __init__(self, new: NDArray[np.bool_], told: list[Told]) -> None:
+        self.new = new
+        self._told = told
+
+    @cached_property
+    def changes(self) -> list[Change]:
+        """Changes in the order of their rows; on one row ends first, then rules in table order, up before down."""
+        by_row = [
+            (row, change.ordinal, change)
+            for teller, events in self._told
+            for row, change in zip(events["row"].tolist(), teller.changes(events), strict=True)
+        ]
+        by_row.sort(key=lambda item: item[:2])
+        return [change for _, _, change in by_row]
 
 
 class Ledger(NamedTuple):
@@ -52,13 +67,11 @@ class Ledger(NamedTuple):
     open_gaps: tuple[tuple[int, int], ...]
 
 
-class Armed(NamedTuple):
-    """A rule on a lane."""
-
-    order: int
+class _Armed(NamedTuple):
     rule: Rule
     params: Struct
     state: RuleState
+    teller: Teller
 
 
 class _Lane:
@@ -66,17 +79,30 @@ class _Lane:
         self.lane = lane
         self.head = fresh_head()
         self.gaps = np.zeros(GAPS_MAX, GAP)
-        self.pending: list[tuple[str, bytes]] = []
+        self.pending: list[_Pending] = []
         self.rules = [
-            Armed(order, rule, params, rule.fresh())
-            for order, rule in enumerate(RULES)
+            _Armed(rule, params, rule.fresh(), Teller(lane, rule, params))
+            for rule in RULES
             if (params := rules.params(rule, lane.symbol)) is not None
         ]
+
+    def count(self, events: NDArray[np.void]) -> None:
+        """Give events their ordinals; the count is state, so that every division numbers them alike."""
+        first = int(self.head[0]["ordinal"])
+        events["ordinal"] = np.arange(first, first + len(events))
+        self.head[0]["ordinal"] = first + len(events)
+
+
+class _Pending(Struct, array_like=True):
+    """What a rule had open whose parameters have changed: to be told as ended."""
+
+    rule: str
+    params: bytes
+    slot: bytes
 
 
 class _SavedRule(Struct, array_like=True):
     name: str
-    parameters: bytes
     params: bytes
     slots: list[bytes]
     queues: list[bytes]
@@ -87,7 +113,7 @@ class _SavedLane(Struct, array_like=True):
     symbol: str
     head: bytes
     gaps: bytes
-    pending: list[tuple[str, bytes]]
+    pending: list[_Pending]
     rules: list[_SavedRule]
 
 
@@ -132,23 +158,21 @@ class Detector:
         """
         data = rows.data
         new = np.zeros(len(data), np.bool_)
-        changes = self._tell_pending()
+        told = self._tell_pending()
         for start in range(0, len(data), BLOCK):
             numbers = data["lane"][start : start + BLOCK]
             for number, index in _by_lane(numbers, start):
                 assert 0 <= number < len(rows.lanes), "rows name lanes of their own table"
-                changes.extend(self._fold(rows.lanes[number], data, index, new))
-        changes.sort(key=lambda told: told[0])
-        return Update([change for _, change in changes], new)
+                told.extend(self._fold(rows.lanes[number], data, index, new))
+        return Update(new, told)
 
     def open_anomalies(self) -> list[Anomaly]:
         """List what is open, as it stands, by lane, rule and direction."""
         return [
-            record_of(lane.lane, armed.rule, armed.params, slot, ended=False)
+            anomaly
             for lane in self._lanes.values()
             for armed in lane.rules
-            for slot in armed.state.slots
-            if slot["open"]
+            for anomaly in armed.teller.records(armed.state.slots[armed.state.slots["open"] == 1])
         ]
 
     def armed(self, lane: Lane) -> tuple[str, ...]:
@@ -198,9 +222,7 @@ class Detector:
             self._lanes[name] = _Lane(name, self._rules)
         return self._lanes[name]
 
-    def _fold(
-        self, name: Lane, data: NDArray[np.void], index: NDArray[np.int64], new: NDArray[np.bool_]
-    ) -> list[tuple[int, Change]]:
+    def _fold(self, name: Lane, data: NDArray[np.void], index: NDArray[np.int64], new: NDArray[np.bool_]) -> list[Told]:
         lane = self._lane(name)
         row, kind, ts, price, gap_ts, gaps_open, special = self._columns
         count, specials = admit(
@@ -217,30 +239,33 @@ class Detector:
             special[:specials],
             self._events,
         )
-        told: list[tuple[tuple[int, bool, int, int, int], Armed, Any]] = []
-        for armed in lane.rules:
-            for events in armed.rule.scan(work, armed.state, armed.params):
-                for event in events:
-                    key = (int(event["row"]), event["change"] != 0, armed.order, -int(event["direction"]), len(told))
-                    told.append((key, armed, event))
-        told.sort(key=lambda item: item[0])
-        return [
-            (key[0], change_of(lane.lane, armed.rule, armed.params, event, _count(lane.head)))
-            for key, armed, event in told
+        found = [
+            (order, join(parts))
+            for order, armed in enumerate(lane.rules)
+            if (parts := armed.rule.scan(work, armed.state, armed.params))
         ]
+        if not found:
+            return []
+        events = join([part for _, part in found])
+        orders = np.repeat([order for order, _ in found], [len(part) for _, part in found])
+        ranks = np.lexsort((-events["direction"], orders, events["change"] != ENDED, events["row"]))
+        events, orders = events[ranks], orders[ranks]
+        lane.count(events)
+        return [(lane.rules[order].teller, events[orders == order]) for order, _ in found]
 
-    def _tell_pending(self) -> list[tuple[int, Change]]:
-        changes = []
+    def _tell_pending(self) -> list[Told]:
+        told = []
+        by_name = {rule.name: rule for rule in RULES}
         for lane in self._lanes.values():
-            by_name = {rule.name: rule for rule in RULES}
-            for saved, slot in lane.pending:
-                name, encoded = saved.split(" ", 1)
-                rule = by_name[name]
-                params = msgspec.json.decode(encoded, type=rule.params)
-                event = np.frombuffer(slot, SLOT)[0]
-                changes.append((-1, change_of(lane.lane, rule, params, event, _count(lane.head))))
+            for pending in lane.pending:
+                rule = by_name[pending.rule]
+                event = np.frombuffer(pending.slot, SLOT).copy()
+                event["row"], event["at"], event["change"] = -1, event["last_ts"], ENDED
+                lane.count(event)
+                teller = Teller(lane.lane, rule, msgspec.json.decode(pending.params, type=rule.params))
+                told.append((teller, event))
             lane.pending = []
-        return changes
+        return told
 
 
 def replay(tape: Iterable[Rows], detector: Detector) -> Iterator[tuple[Rows, Update]]:
@@ -261,12 +286,6 @@ def _by_lane(numbers: NDArray[np.int32], start: int) -> Iterator[tuple[int, NDAr
         yield int(numbers[group[0]]), group + start
 
 
-def _count(head: NDArray[np.void]) -> int:
-    ordinal = int(head[0]["ordinal"])
-    head[0]["ordinal"] += 1
-    return ordinal
-
-
 def _save(lane: _Lane) -> _SavedLane:
     return _SavedLane(
         lane.lane.venue,
@@ -277,7 +296,6 @@ def _save(lane: _Lane) -> _SavedLane:
         [
             _SavedRule(
                 armed.rule.name,
-                msgspec.json.encode(parameters(armed.params)),
                 msgspec.json.encode(armed.params),
                 [slot.tobytes() if slot["open"] else b"" for slot in armed.state.slots],
                 [armed.state.queues[name].tobytes() for name in armed.rule.queues],
@@ -296,8 +314,8 @@ def _restore(saved: _SavedLane, rules: RuleBook) -> _Lane:
     armed_now = {armed.rule.name: armed for armed in lane.rules}
     for one in saved.rules:
         armed = armed_now.get(one.name)
-        if armed is None or msgspec.json.encode(parameters(armed.params)) != one.parameters:
-            lane.pending += [(f"{one.name} {one.params.decode()}", slot) for slot in one.slots if slot]
+        if armed is None or msgspec.json.encode(armed.params) != one.params:
+            lane.pending += [_Pending(one.name, one.params, slot) for slot in one.slots if slot]
             continue
         for d, slot in enumerate(one.slots):
             if slot:

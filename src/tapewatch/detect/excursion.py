@@ -7,8 +7,8 @@ is in force when the window opens. Up is measured from the lowest price in it, d
 import numpy as np
 from numpy.typing import NDArray
 
-from tapewatch.detect.anomaly import DOWN, SLOT, UP, end_quiet, fire
-from tapewatch.detect.kernels import EXTREME, advance, ceil_share, kernel, push_high, push_low, room
+from tapewatch.detect.anomaly import DOWN, UP, end_quiet, fire
+from tapewatch.detect.kernels import EXTREME, advance, kernel, push_high, push_low, reaches, room
 from tapewatch.detect.rule import CLOCK, EVENTS_PER_ROW, FRESH, TRADE, Facts, RuleState, Work, drain
 from tapewatch.detect.words import price_text, seconds_text
 from tapewatch.model import PRICE_SCALE
@@ -38,19 +38,16 @@ def _loop(
     events: NDArray[np.void],
 ) -> tuple[int, int]:
     low_head, low_tail, high_head, high_tail = ends[0], ends[1], ends[2], ends[3]
-    known_low, known_high = np.int64(0), np.int64(0)  # the extremes for which the limits below were computed
-    up_limit, down_limit = np.int64(limit), np.int64(limit)
+    share = float(num) / float(den) if den != 0 else 0.0
     count = 0
     k = start
     rows = len(row)
-    while k < rows and count <= len(events) - EVENTS_PER_ROW:
+    full = len(events) - EVENTS_PER_ROW
+    while k < rows and count <= full:
         what = kind[k]
-        if what == CLOCK:
-            if ts[k] != 0:
-                count = end_quiet(slots, quiet_ns, ts[k], row[k], events, count)
-        elif what in (TRADE, FRESH):
+        if what in (TRADE, FRESH):
             now, p = ts[k], price[k]
-            if slots[UP]["open"] or slots[DOWN]["open"]:
+            if slots[UP]["open"] | slots[DOWN]["open"]:
                 count = end_quiet(slots, quiet_ns, now, row[k], events, count)
             if what == FRESH:
                 low_head, low_tail, high_head, high_tail = 0, 0, 0, 0
@@ -59,37 +56,18 @@ def _loop(
             low_tail = push_low(low, low_head, low_tail, p, now)
             high_tail = push_high(high, high_head, high_tail, p, now)
             lo, hi = low[low_head]["price"], high[high_head]["price"]
-            if den != 0:
-                if lo != known_low:
-                    known_low = lo
-                    up_limit = ceil_share(lo, num, den)
-                if hi != known_high:
-                    known_high = hi
-                    down_limit = ceil_share(hi, num, den)
-            if p - lo >= up_limit:
+            if reaches(p - lo, lo, limit, num, den, share):
                 observed = 100.0 * (float(p - lo) / float(lo)) if den != 0 else float(p - lo) / float(PRICE_SCALE)
                 gap = gap_ts[k] >= now - window_ns
-                count = fire(
-                    slots, UP, data, row[k], now, lo, 1, low[low_head]["ts"], observed, threshold, gap, events, count
-                )
-            if hi - p >= down_limit:
+                since = low[low_head]["ts"]
+                count = fire(slots, UP, data, row[k], now, lo, 1, since, observed, threshold, gap, events, count)
+            if reaches(hi - p, hi, limit, num, den, share):
                 observed = -100.0 * (float(hi - p) / float(hi)) if den != 0 else -float(hi - p) / float(PRICE_SCALE)
                 gap = gap_ts[k] >= now - window_ns
-                count = fire(
-                    slots,
-                    DOWN,
-                    data,
-                    row[k],
-                    now,
-                    hi,
-                    1,
-                    high[high_head]["ts"],
-                    observed,
-                    threshold,
-                    gap,
-                    events,
-                    count,
-                )
+                since = high[high_head]["ts"]
+                count = fire(slots, DOWN, data, row[k], now, hi, 1, since, observed, threshold, gap, events, count)
+        elif what == CLOCK and ts[k] != 0:
+            count = end_quiet(slots, quiet_ns, ts[k], row[k], events, count)
         k += 1
     ends[0], ends[1], ends[2], ends[3] = low_head, low_tail, high_head, high_tail
     return k, count
@@ -136,6 +114,3 @@ def sentence(facts: Facts, moved: str, limit: str, window_s: str, window_ns: int
         f"{facts.lane.symbol} {verb} {moved} {when}, from {price_text(facts.reference)} to {price_text(facts.price)} "
         f"(limit {limit} in {window_s} s)"
     )
-
-
-assert SLOT.itemsize % 8 == 0, "records are copied by words"

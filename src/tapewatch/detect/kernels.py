@@ -4,7 +4,7 @@ One source serves twice: numba compiles it, and with ``NUMBA_DISABLE_JIT=1`` the
 plain Python. No fastmath: sums keep their order, products are not fused (see `docs/decisions`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -21,8 +21,8 @@ NEVER = np.int64(np.iinfo(np.int64).min)
 EXTREME = np.dtype([("price", "i8"), ("ts", "i8"), ("until", "i8")])
 """Entry of a monotonic queue: a price, when it traded, and when the next trade replaced it (0: not yet)."""
 
-SAMPLE = np.dtype([("price", "i8"), ("ts", "i8")])
-"""Last price of a completed second, and the effective time of its trade."""
+SAMPLE = np.dtype([("price", "i8"), ("ts", "i8"), ("change", "f8")])
+"""Last price of a completed second, the effective time of its trade, and the return from the sample before."""
 
 SECOND = np.dtype([("price", "i8"), ("ts", "i8"), ("end", "i8")])
 """The second in progress: last price, its time, and the first ns of the next second (0: none in progress)."""
@@ -38,6 +38,23 @@ def ceil_share(value: int, num: int, den: int) -> int:
     """⌈value · num / den⌉ without overflow: the product is split by quotient and remainder."""
     quotient = value // den
     return quotient * num + ((value - quotient * den) * num + den - 1) // den
+
+
+@kernel
+def reaches(move: int, value: int, limit: int, num: int, den: int, share: float) -> bool:
+    """Compare a move with a fixed limit, or with den > 0 with ⌈value · num / den⌉, exactly.
+
+    `share` is num/den in float64. It decides nearly every row without the exact limit's divisions:
+    the margin of 1e-12 is thousands of times the rounding of the operations.
+    """
+    if den == 0:
+        return move >= limit
+    near = share * float(value)
+    if float(move) < near * (1.0 - 1e-12):
+        return False
+    if float(move) > near * (1.0 + 1e-12):
+        return True
+    return move >= ceil_share(value, num, den)
 
 
 @kernel
@@ -75,20 +92,20 @@ def advance(queue: NDArray[np.void], head: int, tail: int, ts: int, window_ns: i
     if tail > head:
         queue[tail - 1]["until"] = ts
         start = ts - window_ns
-        while head < tail and queue[head]["until"] < start:
+        while queue[head]["until"] < start:  # ends at the last row, whose end is `ts`
             head += 1
     return head
 
 
 @kernel
-def complete_second(second: NDArray[np.void], samples: NDArray[np.void], tail: int, ts: int) -> int:
-    """Turn the second in progress into a sample if `ts` lies in a later one; return the new tail."""
-    if second[0]["end"] != 0 and ts >= second[0]["end"]:
-        samples[tail]["price"] = second[0]["price"]
-        samples[tail]["ts"] = second[0]["ts"]
-        second[0]["end"] = 0
-        tail += 1
-    return tail
+def complete_second(second: NDArray[np.void], samples: NDArray[np.void], head: int, tail: int) -> int:
+    """Turn the second in progress into a sample, the newest of head … tail; return the new tail."""
+    price = second[0]["price"]
+    samples[tail]["price"] = price
+    samples[tail]["ts"] = second[0]["ts"]
+    samples[tail]["change"] = float(price) / float(samples[tail - 1]["price"]) - 1.0 if tail > head else 0.0
+    second[0]["end"] = 0
+    return tail + 1
 
 
 @kernel
@@ -102,25 +119,25 @@ def enter_second(second: NDArray[np.void], price: int, ts: int) -> None:
 
 @kernel
 def sigma_of_returns(samples: NDArray[np.void], tail: int, returns: int) -> float:
-    """Population standard deviation of the last `returns` returns between consecutive samples.
+    """Compute the population standard deviation of the last `returns` returns between consecutive samples.
 
     Two passes, float64, plain addition from oldest to newest.
     """
     first = tail - returns
     total = 0.0
     for k in range(first, tail):
-        total += samples[k]["price"] / samples[k - 1]["price"] - 1.0
+        total += samples[k]["change"]
     mean = total / returns
     squares = 0.0
     for k in range(first, tail):
-        d = samples[k]["price"] / samples[k - 1]["price"] - 1.0 - mean
+        d = samples[k]["change"] - mean
         squares += d * d
     return float(np.sqrt(squares / returns))
 
 
 @kernel
 def sigma_of_prices(samples: NDArray[np.void], tail: int, count: int) -> float:
-    """Population standard deviation of the last `count` samples, in units of 1e-10.
+    """Compute the population standard deviation of the last `count` samples, in units of 1e-10.
 
     Two passes, float64, plain addition from oldest to newest.
     """
@@ -133,6 +150,23 @@ def sigma_of_prices(samples: NDArray[np.void], tail: int, count: int) -> float:
         d = float(samples[k]["price"]) - mean
         squares += d * d
     return float(np.sqrt(squares / count))
+
+
+@kernel
+def slide_sum(samples: NDArray[np.void], total: int, summed: int, tail: int, n: int) -> int:
+    """Σ of the n samples before `tail`, given the sum of the n samples before `summed`."""
+    if summed == tail - 1 and summed >= n:
+        return total + samples[tail - 1]["price"] - samples[tail - 1 - n]["price"]  # type: ignore[no-any-return]
+    total = 0
+    for k in range(tail - n, tail):
+        total += samples[k]["price"]
+    return total
+
+
+def join(parts: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
+    """Concatenate records of one dtype; as plain bytes, because numpy compares all fields of all parts."""
+    dtype = parts[0].dtype
+    return np.concatenate([part.view(f"V{dtype.itemsize}") for part in parts]).view(dtype)
 
 
 def room(kept: NDArray[np.void], more: int) -> NDArray[np.void]:

@@ -1,5 +1,6 @@
 """The price stands far from the mean of the last seconds, in their standard deviations and by a floor."""
 
+from decimal import Decimal
 from typing import Annotated
 
 import numpy as np
@@ -7,8 +8,8 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from tapewatch.detect import samples
-from tapewatch.detect.anomaly import DOWN, UP, end_quiet, fire, printed
-from tapewatch.detect.kernels import ceil_share, complete_second, enter_second, kernel, sigma_of_prices
+from tapewatch.detect.anomaly import DOWN, UP, end_quiet, fire
+from tapewatch.detect.kernels import complete_second, enter_second, kernel, reaches, sigma_of_prices, slide_sum
 from tapewatch.detect.rule import (
     CLOCK,
     EVENTS_PER_ROW,
@@ -65,57 +66,46 @@ def _loop(
     events: NDArray[np.void],
 ) -> tuple[int, int]:
     head, tail = ends[0], ends[1]
-    summed, total = np.int64(-1), np.int64(0)  # Σ of the last n samples, for which the floor was computed
-    floor = np.int64(floor_units) * n  # of |Σ(p − s)|, that is n times the floor of the deviation
-    known, sigma = np.int64(-1), 0.0
+    summed, total = -2, 0  # Σ of the n samples before `summed`
+    known, sigma = -1, 0.0  # σ is computed at most once a second, and only behind the floor
+    share = float(num) / float(den) if den != 0 else 0.0
     count = 0
     k = start
     rows = len(row)
-    while k < rows and count <= len(events) - EVENTS_PER_ROW:
+    full = len(events) - EVENTS_PER_ROW
+    while k < rows and count <= full:
         what = kind[k]
-        if what == CLOCK:
-            if ts[k] != 0:
-                count = end_quiet(slots, quiet_ns, ts[k], row[k], events, count)
-        elif what in (TRADE, FRESH):
+        if what in (TRADE, FRESH):
             now, p = ts[k], price[k]
             if what == FRESH:
                 head = tail
                 second[0]["end"] = 0
-            tail = complete_second(second, taken, tail, now)
-            if slots[UP]["open"] or slots[DOWN]["open"]:
+            if now >= second[0]["end"] and second[0]["end"] != 0:
+                tail = complete_second(second, taken, head, tail)
+            if slots[UP]["open"] | slots[DOWN]["open"]:
                 count = end_quiet(slots, quiet_ns, now, row[k], events, count)
             if tail - head >= n:
                 if summed != tail:
-                    total = np.int64(0)
-                    for j in range(tail - n, tail):
-                        total += taken[j]["price"]
+                    total = slide_sum(taken, total, summed, tail, n)
                     summed = tail
-                    if den != 0:
-                        floor = ceil_share(total, num, den)
                 deviation = n * p - total  # both fit an int64 for 90 samples, so this is the sum of differences
-                if abs(deviation) >= floor:
+                if reaches(abs(deviation), total, n * floor_units, num, den, share):
                     if known != tail:
                         known = tail
                         sigma = sigma_of_prices(taken, tail, n)
                     if float(abs(deviation)) / float(n) >= sigmas * sigma:
-                        share = float(total) / float(n) * float(num) / float(den) if den != 0 else float(floor_units)
-                        threshold = max(sigmas * sigma, share) / float(PRICE_SCALE)
+                        floor = float(total) / float(n) * float(num) / float(den) if den != 0 else float(floor_units)
+                        threshold = max(sigmas * sigma, floor) / float(PRICE_SCALE)
+                        observed = float(deviation) / float(n * PRICE_SCALE)
+                        gap = gap_ts[k] >= taken[tail - n]["ts"]
+                        since = taken[tail - 1]["ts"]
+                        d = UP if deviation > 0 else DOWN
                         count = fire(
-                            slots,
-                            UP if deviation > 0 else DOWN,
-                            data,
-                            row[k],
-                            now,
-                            total,
-                            n,
-                            taken[tail - 1]["ts"],
-                            float(deviation) / float(n * PRICE_SCALE),
-                            threshold,
-                            gap_ts[k] >= taken[tail - n]["ts"],
-                            events,
-                            count,
+                            slots, d, data, row[k], now, total, n, since, observed, threshold, gap, events, count
                         )
             enter_second(second, p, now)
+        elif what == CLOCK and ts[k] != 0:
+            count = end_quiet(slots, quiet_ns, ts[k], row[k], events, count)
         k += 1
     ends[0], ends[1] = head, tail
     return k, count
@@ -134,7 +124,7 @@ def explain(facts: Facts, params: MeanReversionBreak) -> str:
     side = "above" if facts.direction > 0 else "below"
     places = decimals(facts.price)
     deviation, limit = number_text(abs(facts.observed), places), number_text(facts.threshold, places)
-    mean = number_text(printed(facts.reference, facts.reference_n), places)
+    mean = number_text(Decimal(facts.reference) / (facts.reference_n * PRICE_SCALE), places)
     return f"{facts.lane.symbol} stands {deviation} {side} its {params.samples}-second mean of {mean} (limit {limit})"
 
 

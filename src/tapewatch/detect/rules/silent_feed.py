@@ -55,15 +55,17 @@ def _loop(
                     slots[0]["reference_ts"] = heard
                     slots[0]["observed"] = observed
                     slots[0]["threshold"] = threshold
+                    slots[0]["next_step"] = 2.0 * threshold
                 slots[0]["triggers"] += 1
                 slots[0]["last_ts"] = now  # silence only grows, so every firing row holds and is the peak
                 slots[0]["peak_observed"] = observed
                 slots[0]["peak_ts"] = now
                 slots[0]["peak_reference_ts"] = heard
-                reached = escalate(slots, 0, observed, now)
+                steps = slots[0]["escalation"]
+                escalate(slots, 0, observed, now)
                 if fresh:
                     count = emit(slots, 0, OPENED, r, now, events, count)
-                elif reached:
+                elif slots[0]["escalation"] > steps:
                     count = emit(slots, 0, ESCALATED, r, now, events, count)
         s += 1
     return s, count
@@ -83,7 +85,8 @@ def scan(work: Work, state: RuleState, params: SilentFeed) -> list[NDArray[np.vo
 
 def explain(facts: Facts, params: SilentFeed) -> str:
     """One sentence a trader understands."""
-    return f"no frame from {facts.lane.venue} for {number_text(facts.observed, 1)} s (limit {plain_text(params.limit_s)} s)"
+    silence, limit = number_text(facts.observed, 1), plain_text(params.limit_s)
+    return f"no frame from {facts.lane.venue} for {silence} s (limit {limit} s)"
 
 
 RULE = Rule(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tapewatch.detect import samples
 from tapewatch.detect.anomaly import DOWN, UP, end_quiet, fire
-from tapewatch.detect.kernels import ceil_share, complete_second, enter_second, kernel, sigma_of_returns
+from tapewatch.detect.kernels import complete_second, enter_second, kernel, reaches, sigma_of_returns
 from tapewatch.detect.rule import (
     CLOCK,
     EVENTS_PER_ROW,
@@ -68,53 +68,43 @@ def _loop(
     events: NDArray[np.void],
 ) -> tuple[int, int]:
     head, tail = ends[0], ends[1]
-    known, sigma = np.int64(-1), 0.0  # σ is computed at most once a second, and only behind the floor
-    floor_known, floor = np.int64(-1), np.int64(floor_units)
+    known, sigma = -1, 0.0  # σ is computed at most once a second, and only behind the floor
+    share = float(num) / float(den) if den != 0 else 0.0
     count = 0
     k = start
     rows = len(row)
-    while k < rows and count <= len(events) - EVENTS_PER_ROW:
+    full = len(events) - EVENTS_PER_ROW
+    while k < rows and count <= full:
         what = kind[k]
-        if what == CLOCK:
-            if ts[k] != 0:
-                count = end_quiet(slots, quiet_ns, ts[k], row[k], events, count)
-        elif what in (TRADE, FRESH):
+        if what in (TRADE, FRESH):
             now, p = ts[k], price[k]
             if what == FRESH:
                 head = tail
                 second[0]["end"] = 0
-            tail = complete_second(second, taken, tail, now)
-            if slots[UP]["open"] or slots[DOWN]["open"]:
+            if now >= second[0]["end"] and second[0]["end"] != 0:
+                tail = complete_second(second, taken, head, tail)
+            if slots[UP]["open"] | slots[DOWN]["open"]:
                 count = end_quiet(slots, quiet_ns, now, row[k], events, count)
             if tail - head > returns:
                 base = taken[tail - 1]["price"]
                 move = p - base
-                if den != 0 and floor_known != tail:
-                    floor_known = tail
-                    floor = ceil_share(base, num, den)
-                if abs(move) >= floor:
+                if reaches(abs(move), base, floor_units, num, den, share):
                     if known != tail:
                         known = tail
                         sigma = sigma_of_returns(taken, tail, returns)
                     if abs(float(p) / float(base) - 1.0) >= sigmas * sigma:
-                        share = float(base) * float(num) / float(den) if den != 0 else float(floor_units)
-                        threshold = max(sigmas * sigma * float(base), share) / float(PRICE_SCALE)
+                        floor = float(base) * float(num) / float(den) if den != 0 else float(floor_units)
+                        threshold = max(sigmas * sigma * float(base), floor) / float(PRICE_SCALE)
+                        observed = float(move) / float(PRICE_SCALE)
+                        gap = gap_ts[k] >= taken[tail - 1 - returns]["ts"]
+                        since = taken[tail - 1]["ts"]
+                        d = UP if move > 0 else DOWN
                         count = fire(
-                            slots,
-                            UP if move > 0 else DOWN,
-                            data,
-                            row[k],
-                            now,
-                            base,
-                            1,
-                            taken[tail - 1]["ts"],
-                            float(move) / float(PRICE_SCALE),
-                            threshold,
-                            gap_ts[k] >= taken[tail - 1 - returns]["ts"],
-                            events,
-                            count,
+                            slots, d, data, row[k], now, base, 1, since, observed, threshold, gap, events, count
                         )
             enter_second(second, p, now)
+        elif what == CLOCK and ts[k] != 0:
+            count = end_quiet(slots, quiet_ns, ts[k], row[k], events, count)
         k += 1
     ends[0], ends[1] = head, tail
     return k, count
