@@ -1,0 +1,268 @@
+"""Everything in one process: a source's rows in, commits to the store out, at most one every 50 ms.
+
+Reception never waits for the disk: a commit is prepared between two batches and written by a thread of
+its own, one at a time and in order.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tapewatch import telemetry
+from tapewatch.capture.session import Clock as OurClock
+from tapewatch.detect.core import Detector
+from tapewatch.detect.rules import RuleBook
+from tapewatch.errors import SnapshotError, StoreError
+from tapewatch.model import NS, Rows
+from tapewatch.runtime.latency import Latency
+from tapewatch.runtime.pipeline import DETECTOR, POSITION, Pipeline, Prepared
+from tapewatch.runtime.recording import RECORDING, Recording
+from tapewatch.runtime.requests import LIMITS, Limits, answer
+from tapewatch.runtime.source import Position, Resume, RowSource
+from tapewatch.store.jsonl import JsonLines
+from tapewatch.store.records import Answer, Clock, Commit, Request
+from tapewatch.store.sql import Store
+
+BATCH_ROWS = 4_096
+"""Rows that are detected at a time."""
+
+COMMIT_EVERY_NS = NS // 20
+"""Least time from one commit to the next."""
+
+HEARTBEAT_S = 1.0
+"""Longest time without a commit: readers of the database tell by it that we are alive."""
+
+COMMIT_ROWS = 65_536
+"""Rows in one commit, which bounds its size on a tape that is replayed as fast as it goes."""
+
+
+class Progress(NamedTuple):
+    """How the runtime stands, for whoever asks.
+
+    Attributes
+    ----------
+    rows
+        Rows detected by this run.
+    committed_ns
+        When the last commit was done; None before the first.
+    stored_ns
+        When the first row was stored; None before.
+    """
+
+    rows: int
+    committed_ns: int | None
+    stored_ns: int | None
+
+
+class _Written(NamedTuple):
+    done_ns: int
+    requests: list[Request]
+
+
+class Embedded:
+    """Run a source into a store until it ends or `stop` is called.
+
+    Parameters
+    ----------
+    store
+        Open for writing, and owned by this from now on.
+    source
+        Whose rows; the store must belong to it.
+    rules
+        Section ``rules`` of the configuration; what a person has set in a dashboard since then comes on top.
+    clock, sleep
+        The outside world.
+    recording, jsonl
+        Where else the rows and the changes go.
+    linger
+        Stay at the end of a finite source, answering requests, until `stop`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        source: RowSource,
+        rules: Mapping[str, Any],
+        *,
+        clock: OurClock,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        recording: Recording | None = None,
+        jsonl: JsonLines | None = None,
+        linger: bool = False,
+    ) -> None:
+        self.source = source
+        self.latency = Latency()
+        self._store = store
+        self._clock = clock
+        self._sleep = sleep
+        self._recording = recording
+        self._jsonl = jsonl
+        self._linger = linger
+        self._limits = Limits.decode(rules, store.state(LIMITS))
+        self._pipeline = resume(store, self._limits.book)
+        self._rows_before = self._pipeline.position.rows
+        self._requests: list[Request] = []
+        self._answers: list[Answer] = []
+        self._answered = 0
+        self._ask_again_ns = 0
+        self._stopping = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._writing: asyncio.Future[_Written] | None = None
+        self._committed_ns: int | None = None
+        self._stored_ns: int | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """How far this run has come."""
+        return Progress(self._pipeline.position.rows - self._rows_before, self._committed_ns, self._stored_ns)
+
+    def stop(self) -> None:
+        """Commit what has arrived, and end."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Run until the source ends or `stop` is called.
+
+        Raises
+        ------
+        TapewatchError
+            The source or the store gave up; everything committed until then is safe.
+        """
+        stopped = asyncio.create_task(self._stopping.wait())
+        try:
+            await self.source.start(Resume(self._pipeline.position, self._pipeline.detector.ledgers()))
+            await self._commit()
+            while not stopped.done() and (self.source.ended is None or self._linger):
+                await self._tick(stopped)
+            await self.source.stop()
+            while self._detect():
+                await self._commit()
+            await self._commit()
+            await self._written()
+        finally:
+            stopped.cancel()
+            await self.source.stop()
+            self._thread.shutdown()
+            self._close()
+
+    async def _tick(self, stopped: asyncio.Task[Any]) -> None:
+        await self._wait(stopped)
+        started_ns = self._clock.now_ns()
+        self._detect()
+        await self._commit()
+        left_ns = started_ns + COMMIT_EVERY_NS - self._clock.now_ns()
+        await self._sleep(max(0, left_ns) / NS)
+
+    async def _wait(self, stopped: asyncio.Task[Any]) -> None:
+        waiting = asyncio.create_task(self.source.wait(HEARTBEAT_S))
+        try:
+            await asyncio.wait((waiting, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if waiting.done():
+                waiting.result()
+        finally:
+            waiting.cancel()
+
+    def _detect(self) -> int:
+        count = 0
+        while count < COMMIT_ROWS and (rows := self.source.take(BATCH_ROWS)) is not None:
+            self._pipeline.take(rows)
+            count += len(rows.data)
+        telemetry.QUEUE_ROWS.set(count)
+        return count
+
+    async def _commit(self) -> None:
+        for request in self._requests:
+            self._answer(request)
+        self._requests = []
+        self._pipeline.refuse(self.source.quarantined())
+        clock = Clock(
+            now_ts=self.source.now_ns(),
+            wall_ts=self._clock.now_ns(),
+            speed=self.source.speed,
+            latency_p50_ms=self.latency.p50_ms,
+            latency_p99_ms=self.latency.p99_ms,
+        )
+        prepared = self._pipeline.prepare(clock, self.source.status())
+        commit = msgspec.structs.replace(
+            prepared.commit,
+            answers=self._answers,
+            state={**prepared.commit.state, LIMITS: self._limits.encode()},
+        )
+        self._answers = []
+        await self._written()
+        at = self._pipeline.position.rows
+        self._writing = asyncio.get_running_loop().run_in_executor(self._thread, self._write, commit, prepared.rows, at)
+        self._writing.add_done_callback(partial(self._note, prepared))
+
+    async def _written(self) -> None:
+        if self._writing is not None:
+            await self._writing
+
+    def _write(self, commit: Commit, rows: list[Rows], at: int) -> _Written:
+        # In the thread: the recording first, because the commit says how much of it counts.
+        started_ns = self._clock.now_ns()
+        if self._recording is not None:
+            state = {**commit.state, RECORDING: self._recording.append(rows, at)}
+            commit = msgspec.structs.replace(commit, state=state)
+        self._store.commit(commit)
+        done_ns = self._clock.now_ns()
+        telemetry.COMMITS.inc()
+        telemetry.COMMIT_SECONDS.observe((done_ns - started_ns) / NS)
+        if self._jsonl is not None:
+            self._jsonl.follow()
+        if done_ns < self._ask_again_ns:
+            return _Written(done_ns, [])
+        self._ask_again_ns = done_ns + round(HEARTBEAT_S * NS)
+        return _Written(done_ns, self._store.pending_requests())
+
+    def _note(self, prepared: Prepared, writing: asyncio.Future[_Written]) -> None:
+        if writing.cancelled() or writing.exception() is not None:
+            return  # whoever waits for it raises it
+        written = writing.result()
+        self._committed_ns = written.done_ns
+        if self._stored_ns is None and prepared.rows:
+            self._stored_ns = written.done_ns
+        self._requests += written.requests
+        if self.source.identity.kind != "tape":
+            self.latency.add(prepared.received, written.done_ns)
+
+    def _answer(self, request: Request) -> None:
+        if request.seq <= self._answered:
+            return  # told again before its answer was stored
+        text, limits = answer(request, self._limits)
+        if limits is not self._limits:
+            self._limits = limits
+            self._pipeline.rearm(limits.book)
+        self._answered = request.seq
+        self._answers.append(Answer(request.seq, self._clock.now_ns(), text))
+
+    def _close(self) -> None:
+        if self._recording is not None:
+            self._recording.close()
+        if self._jsonl is not None:
+            self._jsonl.close()
+        self._store.close()
+
+
+def resume(store: Store, rules: RuleBook) -> Pipeline:
+    """Go on where the database's last commit ends.
+
+    Raises
+    ------
+    StoreError
+        The detector's state cannot be read, or is another version's.
+    """
+    state, position = store.state(DETECTOR), store.state(POSITION)
+    if state is None or position is None:
+        return Pipeline(Detector(rules), feed=store.feed())
+    try:
+        return Pipeline(Detector.restore(rules, state), msgspec.json.decode(position, type=Position), store.feed())
+    except (SnapshotError, msgspec.DecodeError) as error:
+        raise StoreError(
+            f"{store.url.database}: {error}; start with another file with --db "
+            "(what this one holds can still be shown: tapewatch dashboard --db)"
+        ) from None

@@ -1,0 +1,57 @@
+"""How the runtime stands, over HTTP on loopback: ``/healthz``, ``/readyz`` and Prometheus' ``/metrics``."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tapewatch import telemetry
+from tapewatch.runtime.ports import HOST
+
+UNAVAILABLE = 503
+
+
+def application(describe: Callable[[], dict[str, Any]], trouble: Callable[[], str | None]) -> Starlette:
+    """Build the endpoints.
+
+    Parameters
+    ----------
+    describe
+        What ``/healthz`` tells: that we answer, and how far we have come.
+    trouble
+        Why we are not ready; None when we are.
+    """
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "ok", **describe()})
+
+    async def readyz(_: Request) -> Response:
+        reason = trouble()
+        if reason is None:
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "not ready", "reason": reason}, status_code=UNAVAILABLE)
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(telemetry.REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])
+
+
+class Server(uvicorn.Server):
+    """A server in an event loop that is somebody else's: signals are not its business."""
+
+    def __init__(self, app: Starlette, port: int) -> None:
+        super().__init__(
+            uvicorn.Config(app, host=HOST, port=port, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield

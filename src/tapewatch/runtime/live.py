@@ -1,0 +1,109 @@
+"""A venue as a source: a capture session runs as a task, and what it lets go waits here to be taken."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from tapewatch.capture.coinbase import Quarantined as SetAside
+from tapewatch.capture.session import Clock, Session
+from tapewatch.detect.core import Ledger
+from tapewatch.model import Lane, Rows, RowTuple
+from tapewatch.runtime.source import LaneStatus, Resume
+from tapewatch.store.records import Quarantined, Source
+
+MakeSession = Callable[[Mapping[Lane, Ledger]], Session]
+
+
+class LiveSource:
+    """Capture from a venue.
+
+    Parameters
+    ----------
+    identity
+        Whose database it fills.
+    make_session
+        Makes the session that goes on behind what each lane's tape says already.
+    clock
+        The session's clock.
+    """
+
+    speed = 1.0
+
+    def __init__(self, identity: Source, make_session: MakeSession, clock: Clock) -> None:
+        self.identity = identity
+        self._make_session = make_session
+        self._clock = clock
+        self._session: Session | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._rows: list[RowTuple] = []
+        self._arrived = asyncio.Event()
+        self._quarantine: list[Quarantined] = []
+
+    @property
+    def ended(self) -> str | None:
+        """A venue ends only when it is stopped."""
+        return "stopped" if self._task is not None and self._task.done() else None
+
+    @property
+    def waiting(self) -> int:
+        """Rows that have arrived and were not taken yet."""
+        return len(self._rows)
+
+    async def start(self, resume: Resume) -> None:
+        """Begin to capture."""
+        self._session = self._make_session(resume.ledgers)
+        self._task = asyncio.create_task(self._session.run(self._emit, self._set_aside))
+        self._task.add_done_callback(lambda _: self._arrived.set())
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return when a row is there, or when the time is up.
+
+        Raises
+        ------
+        ConfigError
+            The session ended because its address cannot be one.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._arrived.wait()
+        except TimeoutError:
+            return
+        if self._task is not None and self._task.done():
+            self._task.result()
+
+    def take(self, limit: int) -> Rows | None:
+        """Return rows that have arrived, at most `limit`."""
+        if self._session is None or not self._rows:
+            return None
+        taken, self._rows = self._rows[:limit], self._rows[limit:]
+        if not self._rows and self.ended is None:
+            self._arrived.clear()
+        return Rows.of(self._session.lanes, taken)
+
+    def quarantined(self) -> list[Quarantined]:
+        """Return frames that were set aside since the last call."""
+        quarantine, self._quarantine = self._quarantine, []
+        return quarantine
+
+    def status(self) -> dict[Lane, LaneStatus]:
+        """Tell how each lane's feed stands."""
+        states = {} if self._session is None else self._session.status()
+        return {lane: LaneStatus(**msgspec.structs.asdict(state)) for lane, state in states.items()}
+
+    def now_ns(self) -> int:
+        """Tell the time."""
+        return self._clock.now_ns()
+
+    async def stop(self) -> None:
+        """End the session; what it had received is there to be taken."""
+        if self._session is not None and self._task is not None:
+            self._session.stop()
+            await asyncio.wait([self._task])
+
+    def _emit(self, rows: list[RowTuple]) -> None:
+        self._rows += rows
+        self._arrived.set()
+
+    def _set_aside(self, item: SetAside) -> None:
+        self._quarantine.append(Quarantined(item.recv_ts, item.venue, item.symbol, item.reason, item.raw))

@@ -1,0 +1,92 @@
+"""Where rows come from, as the embedded runtime sees it: one small interface for venues, simulations and tapes."""
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+from tapewatch.detect.core import Ledger
+from tapewatch.model import Lane, Rows
+from tapewatch.store.records import FeedState, Quarantined, Source
+
+
+class LaneStatus(Struct, frozen=True):
+    """How one lane's feed stands; times in ns on the source's clock, counts since the source was started.
+
+    Attributes
+    ----------
+    reason
+        Why it is not live, for a person; "" when it is.
+    """
+
+    state: FeedState
+    reason: str = ""
+    last_frame_ts: int | None = None
+    connected_ts: int | None = None
+    next_try_ts: int | None = None
+    attempts: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    reconnects: int = 0
+
+
+class Position(Struct, frozen=True):
+    """How far a source was read when a commit was made; stored with it.
+
+    Attributes
+    ----------
+    rows
+        Rows detected since the database was new.
+    refused
+        Inputs set aside since then.
+    """
+
+    rows: int = 0
+    refused: int = 0
+
+
+class Resume(NamedTuple):
+    """What a source must know to go on where the database ends."""
+
+    position: Position
+    ledgers: Mapping[Lane, Ledger]
+
+
+class RowSource(Protocol):
+    """Rows in the order of their tape.
+
+    The runtime calls `start`, then `wait` and `take` in turn until `ended`, and `stop` once; `wait` may be cancelled.
+    """
+
+    @property
+    def identity(self) -> Source:
+        """Whose database it fills."""
+
+    @property
+    def speed(self) -> float:
+        """Seconds of its clock in one of ours; 0: as fast as it goes."""
+
+    @property
+    def ended(self) -> str | None:
+        """Why no more rows will come; None while some may."""
+
+    async def start(self, resume: Resume) -> None:
+        """Begin, or go on."""
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return when a row is there, when none will come any more, or when the time is up."""
+
+    def take(self, limit: int) -> Rows | None:
+        """Return rows that are there, at most `limit`; None where there are none."""
+
+    def quarantined(self) -> list[Quarantined]:
+        """Return what was set aside since the last call."""
+
+    def status(self) -> dict[Lane, LaneStatus]:
+        """Tell how each lane's feed stands."""
+
+    def now_ns(self) -> int:
+        """Tell the time of the lanes' clock: ours live, the tape's on a replay."""
+
+    async def stop(self) -> None:
+        """End within a second; what has arrived can still be taken."""

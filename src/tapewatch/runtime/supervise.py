@@ -1,0 +1,115 @@
+"""A command of ours runs as a child beside the runtime: started again when it dies, ended when we end."""
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Awaitable, Callable, Sequence
+
+from tapewatch.capture.session import Clock
+from tapewatch.model import NS
+from tapewatch.runtime.leash import LEASH
+
+BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Waits before the first, second, … new start; the last one for all further ones."""
+
+STEADY_NS = 60 * NS
+"""A child that lived so long has not failed at its start: the waits begin anew."""
+
+GRACE_S = 1.5
+"""How long a child may take to end before it is made to."""
+
+USAGE = 2
+"""Exit code that says that starting again cannot help."""
+
+Spawn = Callable[[Sequence[str]], Awaitable[Process]]
+
+
+class Child:
+    """Keep one command running.
+
+    Parameters
+    ----------
+    name
+        What it is, for a person.
+    arguments
+        Behind ``tapewatch``.
+    say
+        Takes a line for a person.
+    clock, sleep, spawn
+        The outside world.
+
+    Attributes
+    ----------
+    pid
+        Of the running child; None while there is none.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        say: Callable[[str], None],
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        spawn: Spawn | None = None,
+    ) -> None:
+        self.pid: int | None = None
+        self._name = name
+        self._arguments = arguments
+        self._say = say
+        self._clock = clock
+        self._sleep = sleep
+        self._spawn = spawn or self._start
+        self._leash = os.pipe()
+
+    async def run(self) -> None:
+        """Start, and start again, until cancelled; then end the child."""
+        failures = 0
+        try:
+            while True:
+                started_ns = self._clock.now_ns()
+                code = await self._live(await self._spawn(self._arguments))
+                if code == USAGE:
+                    self._say(f"{self._name}: cannot be started with these settings; everything else goes on")
+                    return
+                failures = 0 if self._clock.now_ns() - started_ns >= STEADY_NS else failures
+                wait_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
+                failures += 1
+                self._say(f"{self._name}: ended with code {code}; it is started again in {wait_s:.0f} s")
+                await self._sleep(wait_s)
+        finally:
+            for end in self._leash:
+                os.close(end)
+
+    async def _live(self, process: Process) -> int:
+        self.pid = process.pid
+        try:
+            return await process.wait()
+        except asyncio.CancelledError:
+            process.terminate()
+            try:
+                async with asyncio.timeout(GRACE_S):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+            raise
+        finally:
+            self.pid = None
+
+    async def _start(self, arguments: Sequence[str]) -> Process:
+        # A session of its own: Ctrl-C in the terminal is for us, and we end the child in order.
+        end, _ = self._leash
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tapewatch",
+            *arguments,
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            pass_fds=(end,),
+            env={**os.environ, LEASH: str(end)},
+            start_new_session=True,
+        )

@@ -1,0 +1,90 @@
+"""What the feed of each lane has brought so far: detected rows in, counters and latest values out.
+
+Counters stand outside the detector's state, because rows told again must not change that; they go on
+from what the database holds.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tapewatch import telemetry
+from tapewatch.model import Flag, Kind, Lane, Rows
+from tapewatch.runtime.source import LaneStatus
+from tapewatch.store.records import FeedRow
+
+
+class Tally:
+    """Counters of all lanes.
+
+    Parameters
+    ----------
+    stored
+        What the database holds, from earlier runs.
+    """
+
+    def __init__(self, stored: Iterable[FeedRow] = ()) -> None:
+        self._lanes = {row.lane: row for row in stored}
+        self._sessions: dict[Lane, LaneStatus] = {}  # what the source's own counters, which start at 0, last said
+
+    def add(self, rows: Rows, new: NDArray[np.bool_]) -> None:
+        """Count detected rows.
+
+        Parameters
+        ----------
+        new
+            Shape (n,): what `Detector.update` said to be new.
+        """
+        for number in np.unique(rows.data["lane"]).tolist():
+            of_lane = rows.data["lane"] == number
+            self._add_lane(rows.lanes[number], rows.data[of_lane], new[of_lane])
+
+    def feed(
+        self, statuses: Mapping[Lane, LaneStatus], armed: Callable[[Lane], tuple[str, ...]], now_ts: int
+    ) -> list[FeedRow]:
+        """Make one row per lane of what was counted and of how the source says that it stands."""
+        for lane, status in statuses.items():
+            row, last = self._row(lane), self._sessions.get(lane, LaneStatus("waiting"))
+            self._sessions[lane] = status
+            self._lanes[lane] = msgspec.structs.replace(
+                row,
+                state=status.state,
+                reason=status.reason,
+                now_ts=now_ts,
+                last_frame_ts=max(status.last_frame_ts or 0, row.last_frame_ts or 0) or None,
+                connected_ts=status.connected_ts,
+                next_try_ts=status.next_try_ts,
+                attempts=status.attempts,
+                duplicates=row.duplicates + status.duplicates - last.duplicates,
+                quarantined=row.quarantined + status.quarantined - last.quarantined,
+                reconnects=row.reconnects + status.reconnects - last.reconnects,
+                armed=armed(lane),
+            )
+        return list(self._lanes.values())
+
+    def _row(self, lane: Lane) -> FeedRow:
+        return self._lanes.get(lane) or FeedRow(lane.venue, lane.symbol, "waiting", "no row yet", 0)
+
+    def _add_lane(self, lane: Lane, data: NDArray[np.void], new: NDArray[np.bool_]) -> None:
+        row = self._row(lane)
+        kind, given_up = data["kind"], (data["flags"] & Flag.GIVEN_UP) != 0
+        trades, told = (kind == Kind.TRADE) & new, (kind == Kind.TRADE) | (kind == Kind.LATE)
+        filled = (kind == Kind.FILLED) & new
+        counted, again = int(np.count_nonzero(told & new)), int(np.count_nonzero(told & ~new))
+        last = data[trades][-1] if trades.any() else None
+        frames = np.where(kind == Kind.CLOCK, data["aux"], data["recv_ts"])
+        self._lanes[lane] = msgspec.structs.replace(
+            row,
+            last_frame_ts=max(int(frames.max()), row.last_frame_ts or 0),
+            last_trade_ts=row.last_trade_ts if last is None else int(last["ts"]),
+            last_price=row.last_price if last is None else int(last["price"]),
+            trades=row.trades + counted,
+            duplicates=row.duplicates + again,
+            gaps_opened=row.gaps_opened + int(np.count_nonzero((kind == Kind.GAP) & new)),
+            gaps_filled=row.gaps_filled + int(np.count_nonzero(filled & ~given_up)),
+            gaps_given_up=row.gaps_given_up + int(np.count_nonzero(filled & given_up)),
+        )
+        telemetry.TRADES.labels(*lane).inc(counted)
+        telemetry.DUPLICATES.labels(*lane).inc(again)
