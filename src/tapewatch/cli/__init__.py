@@ -1,10 +1,17 @@
 """The commands, one file per group; no logic lives here."""
 
 import sys
+from typing import Any
 
 import typer
 
+from tapewatch.cli import rules
 from tapewatch.errors import TapewatchError
+
+UsageError: Any = typer.BadParameter.__mro__[1]
+"""Base of Typer's complaints about flags and values; Typer exports only the one below it."""
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="tapewatch",
@@ -14,6 +21,7 @@ app = typer.Typer(
     help="Watch the tape and tell, at once and once, when something abnormal happens.",
     pretty_exceptions_enable=False,
 )
+app.add_typer(rules.app, name="rules")
 
 
 @app.command()
@@ -27,7 +35,18 @@ def version() -> None:
 def main() -> None:
     """Run a command; an error that a person can act on becomes one line and an exit code."""
     try:
-        app()
+        code = app(standalone_mode=False)
     except TapewatchError as error:
-        typer.echo(f"tapewatch: {error}", err=True)
-        sys.exit(error.exit_code)
+        code = _complain(str(error), error.exit_code)
+    except UsageError as error:
+        code = _complain(error.format_message(), error.exit_code, error.ctx)
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def _complain(message: str, code: int, context: typer.Context | None = None) -> int:
+    if message:  # a bare `tapewatch` has printed its help and says nothing more
+        see = f" (see {context.command_path} --help)" if context else ""
+        typer.echo(f"tapewatch: {' '.join(message.split())}{see}", err=True)
+    return code

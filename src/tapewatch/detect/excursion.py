@@ -105,12 +105,12 @@ def scan(
     return events
 
 
-def sentence(facts: Facts, moved: str, limit: str, window_s: str, window_ns: int) -> str:
+def sentence(facts: Facts, moved: str, limit: str, window_ns: int) -> str:
     """Say how far, how fast, from where to where, and against which limit."""
     verb = "rose" if facts.direction > 0 else "fell"
     age = facts.opened_ts - facts.reference_ts
     when = f"in {seconds_text(age)} s" if age <= window_ns else f"from its last trade {seconds_text(age)} s before"
     return (
         f"{facts.lane.symbol} {verb} {moved} {when}, from {price_text(facts.reference)} to {price_text(facts.price)} "
-        f"(limit {limit} in {window_s} s)"
+        f"(limit {limit})"
     )

@@ -98,7 +98,8 @@ class Rule(NamedTuple):
     """One rule: its name, words, parameters, loop and sentence.
 
     `defaults` maps symbol patterns to parameters, None where the rule is not armed; the last pattern
-    that matches a symbol wins. `unit` is "percent", "s", "trades", or "" for the quote currency.
+    that matches a symbol wins; `limit` says one in a few words. `unit` is "percent", "s", "trades", or
+    "" for the quote currency.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Rule(NamedTuple):
     queues: Mapping[str, np.dtype[np.void]]
     scan: Scan
     explain: Callable[[Facts, Any], str]
+    limit: Callable[[Any], str]
     about: str
     example: str
     avoid: str
@@ -163,6 +165,11 @@ def floor_of(quote: float | None, percent: float | None) -> tuple[int, int, int]
     if percent is None:
         raise ValueError("expected floor_quote or floor_pct, found neither")
     return 0, *share_of(percent)
+
+
+def floor_text(quote: float | None, percent: float | None) -> str:
+    """Write a floor for a person."""
+    return plain_text(quote) if quote is not None else f"{plain_text(percent or 0)} %"
 
 
 def check_decimals(value: float | None, places: int, name: str) -> None:

@@ -29,15 +29,19 @@ class AbsJump(Struct, frozen=True, forbid_unknown_fields=True):
 
 def scan(work: Work, state: RuleState, params: AbsJump) -> list[NDArray[np.void]]:
     """Fold one lane's new rows."""
-    limit = (units_of(params.limit_quote), 0, 0)
-    return excursion.scan(work, state, ns_of(params.window_s), ns_of(params.quiet_s), limit, float(params.limit_quote))
+    units = (units_of(params.limit_quote), 0, 0)
+    return excursion.scan(work, state, ns_of(params.window_s), ns_of(params.quiet_s), units, float(params.limit_quote))
 
 
 def explain(facts: Facts, params: AbsJump) -> str:
     """One sentence a trader understands."""
-    move = abs(facts.price - facts.reference)
-    limit = price_text(units_of(params.limit_quote))
-    return excursion.sentence(facts, price_text(move), limit, plain_text(params.window_s), ns_of(params.window_s))
+    moved = price_text(abs(facts.price - facts.reference))
+    return excursion.sentence(facts, moved, limit(params), ns_of(params.window_s))
+
+
+def limit(params: AbsJump) -> str:
+    """Say the limit in a few words."""
+    return f"{price_text(units_of(params.limit_quote))} in {plain_text(params.window_s)} s"
 
 
 RULE = Rule(
@@ -51,6 +55,7 @@ RULE = Rule(
     queues=excursion.QUEUES,
     scan=scan,
     explain=explain,
+    limit=limit,
     about=(
         "Fires when the price rose from the window's lowest, or fell from its highest, by at least limit_quote of the "
         "quote currency within window_s. A move of exactly the limit fires."

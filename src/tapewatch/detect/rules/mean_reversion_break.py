@@ -25,9 +25,10 @@ from tapewatch.detect.rule import (
     Work,
     check_floor,
     floor_of,
+    floor_text,
     ns_of,
 )
-from tapewatch.detect.words import decimals, number_text
+from tapewatch.detect.words import decimals, number_text, plain_text
 from tapewatch.model import PRICE_SCALE
 
 
@@ -128,6 +129,12 @@ def explain(facts: Facts, params: MeanReversionBreak) -> str:
     return f"{facts.lane.symbol} stands {deviation} {side} its {params.samples}-second mean of {mean} (limit {limit})"
 
 
+def limit(params: MeanReversionBreak) -> str:
+    """Say the limit in a few words."""
+    floor = floor_text(params.floor_quote, params.floor_pct)
+    return f"{plain_text(params.sigmas)} σ of {params.samples} seconds, at least {floor}"
+
+
 RULE = Rule(
     name="mean_reversion_break",
     words="Mean stretch",
@@ -139,6 +146,7 @@ RULE = Rule(
     queues=samples.QUEUES,
     scan=scan,
     explain=explain,
+    limit=limit,
     about=(
         "Fires when the price stands at least `sigmas` standard deviations of the last `samples` completed seconds "
         "from their mean, and at least the floor. Silent until there are that many seconds."

@@ -39,19 +39,18 @@ class PctSpike(Struct, frozen=True, forbid_unknown_fields=True):
 
 def scan(work: Work, state: RuleState, params: PctSpike) -> list[NDArray[np.void]]:
     """Fold one lane's new rows."""
-    limit = (0, *share_of(params.threshold_pct))
-    return excursion.scan(work, state, ns_of(params.window_s), ns_of(params.quiet_s), limit, params.threshold_pct)
+    share = (0, *share_of(params.threshold_pct))
+    return excursion.scan(work, state, ns_of(params.window_s), ns_of(params.quiet_s), share, params.threshold_pct)
 
 
 def explain(facts: Facts, params: PctSpike) -> str:
     """One sentence a trader understands."""
-    return excursion.sentence(
-        facts,
-        f"{number_text(abs(facts.observed), 2)} %",
-        f"{number_text(params.threshold_pct, 2)} %",
-        plain_text(params.window_s),
-        ns_of(params.window_s),
-    )
+    return excursion.sentence(facts, f"{number_text(abs(facts.observed), 2)} %", limit(params), ns_of(params.window_s))
+
+
+def limit(params: PctSpike) -> str:
+    """Say the limit in a few words."""
+    return f"{number_text(params.threshold_pct, 2)} % in {plain_text(params.window_s)} s"
 
 
 RULE = Rule(
@@ -65,6 +64,7 @@ RULE = Rule(
     queues=excursion.QUEUES,
     scan=scan,
     explain=explain,
+    limit=limit,
     about=(
         "Fires when the price rose from the window's lowest, or fell from its highest, by at least threshold_pct "
         "within window_s. The window holds both its ends and the price in force when it opened."

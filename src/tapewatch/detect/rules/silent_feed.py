@@ -85,8 +85,12 @@ def scan(work: Work, state: RuleState, params: SilentFeed) -> list[NDArray[np.vo
 
 def explain(facts: Facts, params: SilentFeed) -> str:
     """One sentence a trader understands."""
-    silence, limit = number_text(facts.observed, 1), plain_text(params.limit_s)
-    return f"no frame from {facts.lane.venue} for {silence} s (limit {limit} s)"
+    return f"no frame from {facts.lane.venue} for {number_text(facts.observed, 1)} s (limit {limit(params)})"
+
+
+def limit(params: SilentFeed) -> str:
+    """Say the limit in a few words."""
+    return f"{plain_text(params.limit_s)} s"
 
 
 RULE = Rule(
@@ -100,6 +104,7 @@ RULE = Rule(
     queues={},
     scan=scan,
     explain=explain,
+    limit=limit,
     about=(
         "Fires when no frame at all has come on the lane for limit_s, connected or not; ends with the first clock row "
         "that has heard a newer frame. Heartbeats are frames: a quiet market is not a silent feed."

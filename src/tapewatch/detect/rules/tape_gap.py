@@ -76,6 +76,11 @@ def explain(facts: Facts, params: TapeGap) -> str:  # noqa: ARG001  # every rule
     return f"{facts.span - facts.key + 1} trades missing, ids {facts.key} to {facts.span}"
 
 
+def limit(params: TapeGap) -> str:  # noqa: ARG001  # every rule is asked the same way
+    """Say the limit in a few words."""
+    return "1 trade"
+
+
 RULE = Rule(
     name="tape_gap",
     words="Missing trades",
@@ -87,6 +92,7 @@ RULE = Rule(
     queues={},
     scan=scan,
     explain=explain,
+    limit=limit,
     about=(
         "Fires when trade ids are skipped and did not come in time; one anomaly while any gap of the lane is open. "
         "Ends when the last open gap is filled or given up."

@@ -27,9 +27,10 @@ from tapewatch.detect.rule import (
     Work,
     check_floor,
     floor_of,
+    floor_text,
     ns_of,
 )
-from tapewatch.detect.words import decimals, number_text, price_text
+from tapewatch.detect.words import decimals, number_text, plain_text, price_text
 from tapewatch.model import PRICE_SCALE
 
 
@@ -128,6 +129,12 @@ def explain(facts: Facts, params: VolBreakout) -> str:  # noqa: ARG001  # every 
     return f"{facts.lane.symbol} {verb} {move} {side} the last second's {price_text(facts.reference)} (limit {limit})"
 
 
+def limit(params: VolBreakout) -> str:
+    """Say the limit in a few words."""
+    floor = floor_text(params.floor_quote, params.floor_pct)
+    return f"{plain_text(params.sigmas)} σ of {params.returns} returns, at least {floor}"
+
+
 RULE = Rule(
     name="vol_breakout",
     words="Volatility breakout",
@@ -139,6 +146,7 @@ RULE = Rule(
     queues=samples.QUEUES,
     scan=scan,
     explain=explain,
+    limit=limit,
     about=(
         "Fires when the return from the last completed second reaches sigmas standard deviations of the last `returns` "
         "returns between completed seconds, and the move reaches the floor. Silent until there are returns + 1 seconds."

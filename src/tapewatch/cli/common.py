@@ -1,0 +1,32 @@
+"""Options that commands share: the configuration file, and single settings on top of it."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tapewatch.config import Settings
+
+DEFAULT_FILE = Path("tapewatch.toml")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Configuration file; default: tapewatch.toml where it exists."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Set one value, over file and environment; repeatable."),
+]
+
+
+def settings(config: Path | None, overrides: list[str] | None) -> Settings:
+    """Merge file, environment and --set values.
+
+    Raises
+    ------
+    ConfigError
+        A file that was named does not exist, or anything in it is wrong.
+    """
+    path = config if config is not None else DEFAULT_FILE if DEFAULT_FILE.exists() else None
+    return Settings.load(path, os.environ, overrides or ())
