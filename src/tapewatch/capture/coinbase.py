@@ -45,7 +45,9 @@ _TRADE = int(Kind.TRADE)
 _TAKER = {"sell": 1, "buy": -1}  # the venue names the maker's side; a seller who waited was bought from
 _NEW_YORK = ZoneInfo("America/New_York")
 
-Int64 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+_INT64_MAX = 2**63 - 1
+
+Int64 = Annotated[int, Meta(ge=0, le=_INT64_MAX)]
 
 
 class Quarantined(Struct, frozen=True):
@@ -163,8 +165,8 @@ class Coinbase:
     ...     '{"type":"match","trade_id":10,"sequence":50,"time":"2014-11-07T08:19:27.028459Z",'
     ...     '"product_id":"BTC-USD","size":"5.23512","price":"400.23","side":"sell"}'
     ... )
-    >>> feed.receive(raw, now_ns=2)
-    [(1415348367028459000, 2, 10, 50, 4002300000000, 5.23512, 0, 0, 1, 1, 0)]
+    >>> feed.receive(raw, now_ns=1415348367100000000)
+    [(1415348367028459000, 1415348367100000000, 10, 50, 4002300000000, 5.23512, 0, 0, 1, 1, 0)]
 
     Source: https://docs.cdp.coinbase.com/exchange/websocket-feed/overview and /channels
     """
@@ -329,7 +331,7 @@ class Coinbase:
         symbol = None if number is None else self.lanes[number].symbol
         self.quarantined.append(Quarantined(now_ns, VENUE, symbol, reason, kept))
         self.quarantined_count[number or 0] += 1
-        if number is None or not isinstance(trade_id, int) or isinstance(trade_id, bool) or trade_id < 0:
+        if number is None or type(trade_id) is not int or not 0 <= trade_id <= _INT64_MAX:
             return []
         ledger = self.ledgers[number]
         return ledger.seen(trade_id, now_ns) if ledger.believes(trade_id) else []

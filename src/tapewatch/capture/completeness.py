@@ -68,7 +68,8 @@ class Completeness:
     3. *n* lies in an open gap and has not come yet: it is kept. If it was the last one missing, the gap's trades go out
        as ``LATE`` in ascending order, then ``FILLED``.
     4. Anything else has been told before: dropped, and counted as a duplicate.
-    5. A trade in quarantine counts as seen wherever a good one would have been let go or kept, but has no row.
+    5. A trade in quarantine counts as seen wherever a good one would have been let go or kept, but has no row. On a
+       virgin lane nothing is noted: there its id alone, off a frame that is not as it should be, decides nothing.
     6. An id that only heartbeats have named becomes a ``GAP`` `NAMED_WAIT_NS` after the first of them.
     7. A gap is given up `GAP_WAIT_NS` after it was opened: what came of it goes out as ``LATE``, then ``FILLED`` with
        `Flag.GIVEN_UP`. So is the oldest of `GAPS_MAX` gaps before the next one opens, and every gap that was open when
@@ -137,7 +138,7 @@ class Completeness:
 
     def seen(self, trade_id: int, now_ns: int) -> list[RowTuple]:
         """Take a trade that went to quarantine and whose id could be read."""
-        return self._arrived(trade_id, None, now_ns)
+        return [] if self.highest_id < 0 else self._arrived(trade_id, None, now_ns)
 
     def heartbeat(self, last_trade_id: int, ts: int, now_ns: int) -> list[RowTuple]:
         """Take the venue's word that it had traded up to `last_trade_id` by its time `ts`."""

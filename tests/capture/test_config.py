@@ -1,0 +1,46 @@
+import pytest
+
+from tapewatch.capture.config import CaptureConfig
+from tapewatch.config import Settings
+from tapewatch.errors import ConfigError
+
+
+def decode(*overrides: str) -> CaptureConfig:
+    return Settings.load(None, {}, overrides).section("capture", CaptureConfig)
+
+
+def test_the_defaults_are_coinbase_and_three_symbols() -> None:
+    config = decode()
+    assert config.symbols == ("BTC-USD", "ETH-USD", "SOL-USD")
+    assert config.coinbase.ws_url == "wss://ws-feed.exchange.coinbase.com"
+    assert config.coinbase.rest_url == "https://api.exchange.coinbase.com"
+
+
+def test_symbols_and_both_addresses_can_be_set() -> None:
+    config = decode(
+        'capture.symbols=["DOGE-USD"]',
+        "capture.coinbase.ws_url=ws://127.0.0.1:8720",
+        "capture.coinbase.rest_url=http://127.0.0.1:8720",
+        "capture.silence_s=5",
+    )
+    assert config.symbols == ("DOGE-USD",)
+    assert config.coinbase.ws_url == "ws://127.0.0.1:8720"
+    assert config.silence_s == 5.0
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("capture.symbols=[]", "capture.symbols"),
+        ('capture.symbols=["A-USD", "A-USD"]', "A-USD"),
+        ("capture.silence_s=0", "capture.silence_s"),
+        ("capture.coinbase.ws_url=https://example.com", "capture.coinbase.ws_url"),
+        ("capture.coinbase.rest_url=example", "capture.coinbase.rest_url"),
+        ("capture.symbol=BTC-USD", "capture.symbol"),
+        ("capture.backoff_max_s=100000", "capture.backoff_max_s"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_key(override: str, key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        decode(override)
+    assert key in str(caught.value)
