@@ -1,15 +1,62 @@
-# Every target does its own set-up, once, in .venv.
+# Every target does its own set-up, once, in .venv. Needs python3 (3.11 or newer), make and a package index.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.ready
+PRODUCT := $(VENV)/.product
+TOOLS := $(VENV)/.tools
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live test check fix bench clean
+.PHONY: help demo live test test-faults check fix bench wheel clean
 
-$(STAMP): pyproject.toml constraints.txt
-	@echo "tapewatch: setting up $(VENV) (once; about a minute)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(PRODUCT) ## Run the product offline against the simulated exchange
+	@$(BIN)/tapewatch demo
+
+live: $(PRODUCT) ## Run the product on Coinbase's real feed
+	@$(BIN)/tapewatch run
+
+test: $(TOOLS) ## Run all tests
+	@echo "tapewatch: running the tests (about eight minutes on two cores)"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-faults: $(TOOLS) ## Run the long forms of the tests that kill and break things
+	@TAPEWATCH_TEST_LONG=1 $(BIN)/python -m pytest -m slow
+
+check: $(TOOLS) ## Check format, lint, types, import contracts and house rules
+	@echo "tapewatch: format";    $(BIN)/ruff format --check --quiet .
+	@echo "tapewatch: lint";      $(BIN)/ruff check --quiet .
+	@echo "tapewatch: types";     $(BIN)/mypy
+	@echo "tapewatch: contracts"; $(BIN)/lint-imports --no-timings | tail -n 2
+	@echo "tapewatch: house rules"; $(BIN)/python -m pytest -q tests/house
+
+fix: $(TOOLS) ## Mend format and lint where a machine can
+	@$(BIN)/ruff check --quiet --fix .; $(BIN)/ruff format --quiet .
+
+bench: $(TOOLS) ## Measure; prints every figure beside its alternative
+	@for file in benchmarks/bench_*.py; do echo; echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+wheel: $(TOOLS) ## Build the wheel into dist/
+	@$(BIN)/python -m build --wheel --outdir dist .
+
+clean: ## Remove the environment and everything built
+	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/python:
+	@echo "tapewatch: making $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "tapewatch: Python 3.11 or newer is needed, found $$($(PYTHON) --version); set PYTHON=…" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+
+$(PRODUCT): $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "tapewatch: installing the product into $(VENV) (once; about a minute)"
+	@$(PIP) --editable .
+	@touch $@
+
+$(TOOLS): $(PRODUCT)
+	@echo "tapewatch: installing the development tools into $(VENV) (once)"
+	@$(PIP) --group dev
 	@touch $@

@@ -80,13 +80,8 @@ def admit(
         if what == _TRADE:
             known = data[i]["trade_id"] > head[0]["highest_id"]
             if known:
-                head[0]["highest_id"] = data[i]["trade_id"]
-                before = head[0]["ts"]
-                when = max(when, before)
-                if head[0]["gap_since_trade"] and before != NEVER and when - before > OUTAGE_NS:
-                    shown = FRESH
-                head[0]["gap_since_trade"] = 0
-                head[0]["ts"] = when
+                when = max(when, head[0]["ts"])
+                shown = _take_trade(head, data[i]["trade_id"], when)
         elif what == _GAP:
             known = data[i]["trade_id"] > head[0]["highest_id"]
             if known:
@@ -114,6 +109,16 @@ def admit(
                 specials += 1
             count += 1
     return count, specials
+
+
+@kernel
+def _take_trade(head: NDArray[np.void], trade_id: int, when: int) -> int:
+    before = head[0]["ts"]
+    outage = head[0]["gap_since_trade"] != 0 and before != NEVER and when - before > OUTAGE_NS
+    head[0]["highest_id"] = trade_id
+    head[0]["gap_since_trade"] = 0
+    head[0]["ts"] = when
+    return FRESH if outage else _TRADE
 
 
 @kernel

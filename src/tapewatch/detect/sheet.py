@@ -19,13 +19,14 @@ def sheet(rule: Rule, book: RuleBook) -> str:
     parts = [f"{rule.name} · {rule.words} · severity {rule.severity}", fill(rule.about, 100)]
     if fields(rule.params):
         parts.append("Parameters\n" + "\n".join(_parameters(rule)))
+    table = f"[rules.{rule.name}]"
+    some = f'[rules.{rule.name}."BTC-*"]'
     limits = [f"  {symbol:<9} {_limits(rule, book, symbol)}" for symbol in SYMBOLS]
     parts += [
         "Limits now\n" + "\n".join(limits),
         f"Example\n  {rule.example}",
         "When not to use it\n" + fill(rule.avoid, 98, initial_indent="  ", subsequent_indent="  "),
-        f'To change it: tapewatch.toml, table [rules.{rule.name}] or [rules.{rule.name}."BTC-*"]; '
-        "armed = false turns it off.",
+        f"To change it: tapewatch.toml, table {table} or {some}; armed = false turns it off.",
     ]
     return "\n\n".join(parts)
 
