@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from tapewatch.cli import rules
+from tapewatch.cli import rules, run
 from tapewatch.errors import TapewatchError
 
 UsageError: Any = typer.BadParameter.__mro__[1]
@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(rules.app, name="rules")
+run.register(app)
 
 
 @app.command()

@@ -36,6 +36,9 @@ COMMIT_EVERY_NS = NS // 20
 HEARTBEAT_S = 1.0
 """Longest time without a commit: readers of the database tell by it that we are alive."""
 
+STALE_NS = 5 * NS
+"""Without a commit for so long, what the database shows is not now."""
+
 COMMIT_ROWS = 65_536
 """Rows in one commit, which bounds its size on a tape that is replayed as fast as it goes."""
 
@@ -45,17 +48,15 @@ class Progress(NamedTuple):
 
     Attributes
     ----------
-    rows
-        Rows detected by this run.
+    rows, opened
+        Rows detected and anomalies opened by this run.
     committed_ns
         When the last commit was done; None before the first.
-    stored_ns
-        When the first row was stored; None before.
     """
 
     rows: int
+    opened: int
     committed_ns: int | None
-    stored_ns: int | None
 
 
 class _Written(NamedTuple):
@@ -80,6 +81,15 @@ class Embedded:
         Where else the rows and the changes go.
     linger
         Stay at the end of a finite source, answering requests, until `stop`.
+    stopping
+        Somebody else's way to `stop`.
+
+    Attributes
+    ----------
+    latency
+        From frame received to row committed.
+    stored
+        Set once the first row is stored.
     """
 
     def __init__(
@@ -93,9 +103,11 @@ class Embedded:
         recording: Recording | None = None,
         jsonl: JsonLines | None = None,
         linger: bool = False,
+        stopping: asyncio.Event | None = None,
     ) -> None:
         self.source = source
         self.latency = Latency()
+        self.stored = asyncio.Event()
         self._store = store
         self._clock = clock
         self._sleep = sleep
@@ -109,16 +121,31 @@ class Embedded:
         self._answers: list[Answer] = []
         self._answered = 0
         self._ask_again_ns = 0
-        self._stopping = asyncio.Event()
+        self._stopping = stopping or asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._writing: asyncio.Future[_Written] | None = None
         self._committed_ns: int | None = None
-        self._stored_ns: int | None = None
 
     @property
     def progress(self) -> Progress:
         """How far this run has come."""
-        return Progress(self._pipeline.position.rows - self._rows_before, self._committed_ns, self._stored_ns)
+        rows = self._pipeline.position.rows - self._rows_before
+        return Progress(rows, self._pipeline.opened, self._committed_ns)
+
+    def describe(self) -> dict[str, Any]:
+        """Tell how far this run has come and how fast, as JSON."""
+        return {**self.progress._asdict(), "p50_ms": self.latency.p50_ms, "p99_ms": self.latency.p99_ms}
+
+    def trouble(self) -> str | None:
+        """Tell why readers of the database do not see the market as it is now; None when they do."""
+        if self._committed_ns is None or not self.stored.is_set():
+            return "no row stored yet"
+        if (late_ns := self._clock.now_ns() - self._committed_ns) > STALE_NS:
+            return f"no commit for {late_ns / NS:.1f} s"
+        statuses = self.source.status().values()
+        if any(status.state in ("live", "ended") for status in statuses):
+            return None
+        return next((status.reason for status in statuses), "no lane yet")
 
     def stop(self) -> None:
         """Commit what has arrived, and end."""
@@ -224,8 +251,8 @@ class Embedded:
             return  # whoever waits for it raises it
         written = writing.result()
         self._committed_ns = written.done_ns
-        if self._stored_ns is None and prepared.rows:
-            self._stored_ns = written.done_ns
+        if prepared.rows:
+            self.stored.set()
         self._requests += written.requests
         if self.source.identity.kind != "tape":
             self.latency.add(prepared.received, written.done_ns)

@@ -12,7 +12,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tapewatch import telemetry
-from tapewatch.runtime.ports import HOST
 
 UNAVAILABLE = 503
 
@@ -46,10 +45,8 @@ def application(describe: Callable[[], dict[str, Any]], trouble: Callable[[], st
 class Server(uvicorn.Server):
     """A server in an event loop that is somebody else's: signals are not its business."""
 
-    def __init__(self, app: Starlette, port: int) -> None:
-        super().__init__(
-            uvicorn.Config(app, host=HOST, port=port, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-        )
+    def __init__(self, app: Starlette) -> None:
+        super().__init__(uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1))
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

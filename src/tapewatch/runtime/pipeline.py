@@ -59,11 +59,17 @@ class Pipeline:
         How far the source was read when that state was stored.
     feed
         The counters that were stored with it.
+
+    Attributes
+    ----------
+    opened
+        Anomalies opened since this was made.
     """
 
     def __init__(self, detector: Detector, position: Position | None = None, feed: Iterable[FeedRow] = ()) -> None:
         self.detector = detector
         self.position = position or Position()
+        self.opened = 0
         self._tally = Tally(feed)
         self._rows: list[Rows] = []
         self._new: list[NDArray[np.bool_]] = []
@@ -79,6 +85,7 @@ class Pipeline:
         """Detect on rows."""
         update = self.detector.update(rows)
         self._changes += update.changes
+        self.opened += sum(change.change == "opened" for change in update.changes)
         if len(rows.data):
             self._rows.append(rows)
             self._new.append(update.new)

@@ -30,8 +30,6 @@ class Child:
 
     Parameters
     ----------
-    name
-        What it is, for a person.
     arguments
         Behind ``tapewatch``.
     say
@@ -47,7 +45,6 @@ class Child:
 
     def __init__(
         self,
-        name: str,
         arguments: Sequence[str],
         *,
         say: Callable[[str], None],
@@ -56,7 +53,6 @@ class Child:
         spawn: Spawn | None = None,
     ) -> None:
         self.pid: int | None = None
-        self._name = name
         self._arguments = arguments
         self._say = say
         self._clock = clock
@@ -72,12 +68,12 @@ class Child:
                 started_ns = self._clock.now_ns()
                 code = await self._live(await self._spawn(self._arguments))
                 if code == USAGE:
-                    self._say(f"{self._name}: cannot be started with these settings; everything else goes on")
+                    self._say("cannot be started with these settings; everything else goes on")
                     return
                 failures = 0 if self._clock.now_ns() - started_ns >= STEADY_NS else failures
                 wait_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
                 failures += 1
-                self._say(f"{self._name}: ended with code {code}; it is started again in {wait_s:.0f} s")
+                self._say(f"ended with code {code}; it is started again in {wait_s:.0f} s")
                 await self._sleep(wait_s)
         finally:
             for end in self._leash:

@@ -132,7 +132,13 @@ class Store:
 
     @classmethod
     def open(
-        cls, url_or_path: str | Path, *, source: Source | None = None, create: bool = True, exclusive: bool = True
+        cls,
+        url_or_path: str | Path,
+        *,
+        source: Source | None = None,
+        create: bool = True,
+        exclusive: bool = True,
+        fresh: bool = False,
     ) -> Self:
         """Open a database for writing; make it, and the folder it lies in, where there is none.
 
@@ -146,6 +152,8 @@ class Store:
             Make a database where there is none.
         exclusive
             Refuse where another process writes to it.
+        fresh
+            Remove what an SQLite file held before.
 
         Raises
         ------
@@ -157,6 +165,8 @@ class Store:
         if path is not None:
             _prepare_place(path, create=create)
             lock = Lock(path) if exclusive else None
+            if fresh:
+                _remove(path)
         store = cls(url, lock)
         try:
             with plain_errors(url), store._engine.begin() as connection:
@@ -279,6 +289,12 @@ def _prepare_place(path: Path, *, create: bool) -> None:
         raise StoreError(
             f"{path.parent}: the folder cannot be made ({error.strerror}); choose another place with --db"
         ) from None
+
+
+def _remove(path: Path) -> None:
+    # The log first: beside a new database an old one would be taken for its own.
+    for suffix in ("-wal", "-shm", ""):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _meta(connection: Connection, key: str) -> str | None:

@@ -1,0 +1,132 @@
+"""`tapewatch run` and `tapewatch demo`: from a feed or a tape to a live dashboard."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tapewatch.cli.common import ConfigOption, SetOption, settings
+
+if TYPE_CHECKING:
+    from tapewatch.config import Settings
+
+DEMO_DB = Path("data/demo.db")
+
+DbOption = Annotated[
+    str | None, typer.Option("--db", metavar="FILE", help="Database.", show_default="data/tapewatch.db")
+]
+PortOption = Annotated[
+    int | None,
+    typer.Option("--port", min=1, max=65_535, help="Port of the dashboard.", show_default="8710, or the next free one"),
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Log each anomaly and connection to stderr.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(run)
+    app.command()(demo)
+
+
+def run(
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="coinbase, simulated, or tape:PATH.", show_default="coinbase"),
+    ] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Of a tape: 1 as recorded, 60 an hour in a minute, 0 as fast as it goes.", show_default="1"
+        ),
+    ] = None,
+    db: DbOption = None,
+    port: PortOption = None,
+    symbols: Annotated[
+        str | None, typer.Option(metavar="A,B,…", help="Products to watch.", show_default="BTC-USD,ETH-USD,SOL-USD")
+    ] = None,
+    record: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Record all rows into this folder, as Parquet.")
+    ] = None,
+    jsonl: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Append each change of an anomaly to this file, as a line of JSON."),
+    ] = None,
+    no_dashboard: Annotated[bool, typer.Option("--no-dashboard", help="Leave the dashboard out.")] = False,
+    verbose: VerboseOption = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Watch a feed or a tape, remember what is abnormal, and show it.
+
+    A run that was stopped, or killed, goes on where its database ends. Replay a crash:
+    tapewatch run --source tape:day.csv.gz --speed 60 --db data/crash.db
+    """
+    flags = {
+        "source": source,
+        "speed": speed,
+        "db": db,
+        "record": record,
+        "jsonl": jsonl,
+        "dashboard": False if no_dashboard else None,
+    }
+    given = settings(config, set_).with_flags("run", **flags).with_flags("dashboard", port=port)
+    given = given.with_flags("capture", symbols=_listed(symbols))
+    _serve(given, fresh=False, verbose=verbose, shared=_shared(config, set_))
+
+
+def demo(
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the simulated market.", show_default="7")] = None,
+    db: Annotated[
+        Path, typer.Option("--db", metavar="FILE", help="Database; what it held before is removed.")
+    ] = DEMO_DB,
+    port: PortOption = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Go on with the database of the last demo.")] = False,
+    verbose: VerboseOption = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Show everything offline: a simulated exchange with planted anomalies, and the dashboard over it.
+
+    What was planted is written beside the database, one line of JSON each.
+    """
+    labels = db.with_suffix(".labels.jsonl")
+    db.parent.mkdir(parents=True, exist_ok=True)
+    given = settings(config, set_).with_flags("run", source="simulated", db=str(db))
+    given = given.with_flags("exchange", seed=seed, labels=str(labels)).with_flags("dashboard", port=port)
+    _serve(given, fresh=not keep, verbose=verbose, shared=_shared(config, set_))
+
+
+def _serve(given: "Settings", *, fresh: bool, verbose: bool, shared: tuple[str, ...]) -> None:
+    import asyncio
+
+    from tapewatch import telemetry
+    from tapewatch.capture.config import CaptureConfig
+    from tapewatch.runtime.opening import RunConfig, Settings
+    from tapewatch.runtime.service import Dashboard, Service
+    from tapewatch.simulate.exchange import ExchangeConfig
+
+    telemetry.configure("INFO" if verbose else "WARNING")
+    chosen = Settings(
+        run=given.section("run", RunConfig),
+        capture=given.section("capture", CaptureConfig),
+        exchange=given.section("exchange", ExchangeConfig),
+        rules=given.plain("rules"),
+    )
+    dashboard = None
+    if chosen.run.dashboard:
+        dashboard = Dashboard(given.plain("dashboard").get("port"), shared)
+    service = Service(chosen, dashboard, fresh=fresh, say=_say)
+    asyncio.run(service.run())
+
+
+def _say(topic: str, text: str) -> None:
+    typer.echo(f"{topic:<10} {text}", err=True)
+
+
+def _listed(symbols: str | None) -> list[str] | None:
+    return None if symbols is None else [symbol.strip() for symbol in symbols.split(",") if symbol.strip()]
+
+
+def _shared(config: Path | None, set_: list[str] | None) -> tuple[str, ...]:
+    named: list[Any] = [] if config is None else ["--config", config]
+    return tuple(str(part) for part in (*named, *(part for value in set_ or () for part in ("--set", value))))

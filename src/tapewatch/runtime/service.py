@@ -1,0 +1,224 @@
+"""`tapewatch run` put together: source, store and loop, and beside them the dashboard, health and a few words.
+
+In: settings that have been checked. Out: a process that runs until the source ends or somebody stops it.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tapewatch import __version__
+from tapewatch.capture.session import SystemClock
+from tapewatch.model import NS
+from tapewatch.runtime import ports
+from tapewatch.runtime.embedded import Embedded
+from tapewatch.runtime.health import Server, application
+from tapewatch.runtime.opening import Settings, open_source
+from tapewatch.runtime.pipeline import POSITION
+from tapewatch.runtime.recording import RECORDING, Recording
+from tapewatch.runtime.source import Position, RowSource
+from tapewatch.runtime.supervise import Child
+from tapewatch.runtime.warmup import warm_up
+from tapewatch.store.jsonl import JsonLines
+from tapewatch.store.sql import Store
+
+DASHBOARD_PORT, HEALTH_PORT = 8710, 8711
+STATUS_EVERY_NS = 30 * NS
+LOOK_EVERY_S = 0.1
+
+Say = Callable[[str, str], None]
+"""Takes a topic and what is to be said about it, for a person."""
+
+
+class Dashboard(NamedTuple):
+    """The dashboard beside a run: the port that was asked for, and the flags that every command shares."""
+
+    port: int | None
+    arguments: tuple[str, ...] = ()
+
+
+class Service:
+    """One run of the embedded runtime and all that stands beside it.
+
+    Parameters
+    ----------
+    settings
+        What to run.
+    dashboard
+        None: without one.
+    fresh
+        Begin with an empty database, whatever the file held before.
+    say
+        Takes a few words for a person.
+    """
+
+    def __init__(self, settings: Settings, dashboard: Dashboard | None, *, fresh: bool, say: Say) -> None:
+        self._settings = settings
+        self._dashboard = dashboard
+        self._fresh = fresh
+        self._say = say
+        self._clock = SystemClock()
+        self._started_ns = self._clock.now_ns()
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Run until the source ends or a signal comes.
+
+        Raises
+        ------
+        TapewatchError
+            Something that a person can act on.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopping.set)
+        async with AsyncExitStack() as stack:
+            self._say("tapewatch", __version__)
+            warm: asyncio.Future[Any] = _in_thread(warm_up)
+            source = await open_source(self._settings, self._clock, stack)
+            self._say("source", str(source.identity))
+            server = stack.enter_context(ports.bind(self._settings.run.health_port, HEALTH_PORT, "run.health_port"))
+            self._say("rules", "getting ready (the first start compiles them, which takes up to 30 s)")
+            await self._unless_stopped(warm)
+            if self._stopping.is_set():
+                return
+            embedded = self._open(source)
+            beside = [self._serve(embedded, server), self._tell(embedded)]
+            if self._dashboard is not None:
+                beside.append(self._show(self._dashboard))
+            await self._together(embedded, beside)
+
+    def _open(self, source: RowSource) -> Embedded:
+        run = self._settings.run
+        store = Store.open(run.db, source=source.identity, fresh=self._fresh)
+        try:
+            position = msgspec.json.decode(store.state(POSITION) or b"{}", type=Position)
+            self._say("database", f"{run.db}, {f'{position.rows:,} rows so far' if position.rows else 'new'}")
+            recording = jsonl = None
+            if run.record is not None:
+                recording = Recording.open(Path(run.record), store.state(RECORDING), position.rows)
+                self._say("recording", f"into {run.record}")
+            if run.jsonl is not None:
+                jsonl = JsonLines.open(Path(run.jsonl), store.changes_after)
+                self._say("changes", f"into {run.jsonl}")
+            return Embedded(
+                store,
+                source,
+                self._settings.rules,
+                clock=self._clock,
+                recording=recording,
+                jsonl=jsonl,
+                linger=self._dashboard is not None,
+                stopping=self._stopping,
+            )
+        except BaseException:
+            store.close()
+            raise
+
+    async def _together(self, embedded: Embedded, beside: list[Coroutine[Any, Any, None]]) -> None:
+        # The run decides when all of it ends; if something beside it breaks, that is the end, too.
+        main = asyncio.create_task(embedded.run())
+        tasks = [asyncio.create_task(coroutine) for coroutine in beside]
+        watched: set[asyncio.Task[None]] = {main, *tasks}
+        try:
+            while not main.done():
+                done, watched = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+                for task in done - {main}:
+                    task.result()
+        finally:
+            self._stopping.set()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait([main, *tasks])
+        main.result()
+        rows, opened = embedded.progress.rows, embedded.progress.opened
+        self._say("stopped", f"{rows:,} rows, {opened:,} anomalies opened; everything is stored")
+
+    async def _unless_stopped(self, thread: asyncio.Future[Any]) -> None:
+        stopped: asyncio.Future[Any] = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([thread, stopped], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if thread.done():
+            thread.result()
+            self._say("rules", f"ready after {self._seconds():.1f} s")
+
+    async def _serve(self, embedded: Embedded, server: Any) -> None:
+        port = server.getsockname()[1]
+        self._say("health", f"http://{ports.HOST}:{port}/healthz, /readyz, /metrics")
+        app = application(embedded.describe, embedded.trouble)
+        await Server(app).serve(sockets=[server])
+
+    async def _show(self, dashboard: Dashboard) -> None:
+        port = ports.choose(dashboard.port, DASHBOARD_PORT, "dashboard.port")
+        arguments = ("dashboard", "--db", self._settings.run.db, "--port", str(port), *dashboard.arguments)
+        child = Child(arguments, say=lambda text: self._say("dashboard", text), clock=self._clock)
+        running = asyncio.create_task(child.run())
+        try:
+            while not running.done():
+                if await _answers(port):
+                    self._say("dashboard", f"http://{ports.HOST}:{port}")
+                    break
+                await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.shield(running)
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+    async def _tell(self, embedded: Embedded) -> None:
+        await embedded.stored.wait()
+        self._say("stored", f"the first row {self._seconds():.1f} s after the start")
+        told_ns = self._clock.now_ns()
+        while embedded.source.ended is None:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if self._clock.now_ns() - told_ns >= STATUS_EVERY_NS:
+                told_ns = self._clock.now_ns()
+                self._say("running", _summary(embedded))
+        self._say("source", f"{embedded.source.ended}: {_summary(embedded)}; the dashboard stays, Ctrl-C stops it")
+
+    def _seconds(self) -> float:
+        return (self._clock.now_ns() - self._started_ns) / NS
+
+
+def _summary(embedded: Embedded) -> str:
+    progress, p99 = embedded.progress, embedded.latency.p99_ms
+    committed = "" if p99 is None else f", committed within {p99:.0f} ms (99 %)"
+    return f"{progress.rows:,} rows, {progress.opened:,} anomalies opened{committed}"
+
+
+async def _answers(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(ports.HOST, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _in_thread(work: Callable[[], None]) -> asyncio.Future[None]:
+    # A daemon, unlike asyncio's own threads: Ctrl-C need not wait until a compiler is done.
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+
+    def finish(error: BaseException | None) -> None:
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+    def run() -> None:
+        error = None
+        try:
+            work()
+        except BaseException as caught:  # noqa: BLE001  # raised again where it is awaited
+            error = caught
+        with suppress(RuntimeError):  # nobody waits any more: the loop is closed
+            loop.call_soon_threadsafe(finish, error)
+
+    threading.Thread(target=run, name="warm-up", daemon=True).start()
+    return future
