@@ -73,7 +73,7 @@ class Rest:
     """
 
     def __init__(self, config: CaptureConfig, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        url = config.coinbase.rest_url.rstrip("/")
+        self._url = url = config.coinbase.rest_url.rstrip("/")
         try:
             self._client = httpx.AsyncClient(
                 base_url=url,
@@ -112,7 +112,7 @@ class Rest:
         return time_ns((await self._get("/time", _Time)).iso)
 
     async def _get(self, path: str, shape: type[T]) -> T:
-        url = f"{self._client.base_url}{path}"
+        url = f"{self._url}{path}"
         try:
             answer = await self._client.get(path)
             answer.raise_for_status()
@@ -120,7 +120,7 @@ class Rest:
         except httpx.HTTPStatusError as error:
             raise FeedError(f"{url} answered HTTP {error.response.status_code}") from None
         except httpx.HTTPError as error:
-            raise FeedError(f"{url} does not answer: {error or type(error).__name__}") from None
+            raise FeedError(f"{url} does not answer: {str(error) or type(error).__name__}") from None
         except msgspec.DecodeError as error:
             raise FeedError(f"{url} answered what is not documented: {error}") from None
 
