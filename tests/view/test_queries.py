@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from support.views import BTC, LINK, NOW, anomaly, bars_of, build, clock, feed_row, opened, silence
 from tapewatch.model import NS, Anomaly, Lane
-from tapewatch.store.records import Commit
+from tapewatch.store.records import Commit, Source
 from tapewatch.store.schema import anomalies as anomalies_table
 from tapewatch.view import queries
 from tapewatch.view.queries import Filter
@@ -283,3 +283,14 @@ def test_no_live_query_reads_a_whole_table(conn, name):
 def test_the_check_of_plans_notices_a_full_scan(conn):
     careless = plans(conn, lambda: conn.exec_driver_sql("SELECT * FROM anomalies WHERE triggers > 3").all())
     assert any(step.startswith("SCAN anomalies") for _, step in careless)
+
+
+def test_place_moves_with_each_commit_and_belongs_to_one_database(tmp_path):
+    first = build(tmp_path / "x.db", Commit(clock(), changes=opened(*SOME)))
+    with first.connect() as conn:
+        before = queries.place(conn)
+    assert (before.revision, before.seq) == (1, len(SOME))
+    other = build(tmp_path / "y.db", Commit(clock()), source=Source("simulated", seed=7))
+    with other.connect() as conn:
+        assert queries.place(conn).epoch != before.epoch
+        assert queries.place(conn).seq == 0

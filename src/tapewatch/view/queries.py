@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select, tuple_
 
 from tapewatch.model import BAR_WIDTHS, NS, PRICE_SCALE, Anomaly, Direction, Lane, Severity
-from tapewatch.store.records import LoggedChange
+from tapewatch.store.migrations import migrations as migrations_table
+from tapewatch.store.records import Clock, LoggedChange
 from tapewatch.store.schema import anomalies as anomalies_table
 from tapewatch.store.schema import bars as bars_table
 from tapewatch.store.schema import changes as changes_table
+from tapewatch.store.schema import meta as meta_table
 from tapewatch.view.words import RULES, SEVERITIES
 
 A = anomalies_table.c
@@ -216,6 +218,33 @@ def ends(conn: Connection) -> tuple[int, int]:
     seq = conn.execute(select(func.max(changes_table.c.seq))).scalar_one()
     revision = conn.execute(select(func.max(B.revision))).scalar_one()
     return seq or 0, revision or 0
+
+
+class Place(Struct, frozen=True):
+    """A moment of one database: what a reader that comes back says, to be told what it has missed.
+
+    Attributes
+    ----------
+    epoch
+        Which database: another one under the same name has another epoch.
+    revision
+        Number of its last commit.
+    seq
+        Last position in its log of changes.
+    """
+
+    epoch: str
+    revision: int
+    seq: int
+
+
+def place(conn: Connection) -> Place:
+    """Read where the database stands."""
+    created = conn.execute(select(func.min(migrations_table.c.applied_at))).scalar_one()
+    meta = dict(conn.execute(select(meta_table.c.key, meta_table.c.value)).tuples().all())
+    revision = msgspec.json.decode(meta["clock"], type=Clock).revision if "clock" in meta else 0
+    seq = conn.execute(select(func.max(changes_table.c.seq))).scalar_one()
+    return Place(f"{created} {meta.get('source', '')}", revision, seq or 0)
 
 
 class Counts(Struct, frozen=True):

@@ -161,6 +161,8 @@ class Watch(Struct, frozen=True):
     ----------
     price, change_percent
         Last price, and its change since the first trade of the last hour; None before the first trade.
+    high, low
+        Of the last hour.
     spark
         Closes at equal steps of time, oldest first, at most 60: the last hour, or less where less is known.
     spark_step_s
@@ -176,6 +178,8 @@ class Watch(Struct, frozen=True):
     state: FeedWord
     price: float | None
     change_percent: float | None
+    high: float | None
+    low: float | None
     spark: tuple[float, ...]
     spark_step_s: int
     worst: Severity | None
@@ -190,11 +194,11 @@ class Watch(Struct, frozen=True):
 
 def watchlist(conn: Connection, now: Status) -> list[Watch]:
     """Read a line per lane, in the order of venue and symbol."""
-    minutes = _closes(conn, 60, now.now_ns - HOUR_S * NS)
+    minutes = _prices(conn, 60, now.now_ns - HOUR_S * NS)
     oldest = min((int(rows["ts"][0]) for rows in minutes.values()), default=now.now_ns)
     # A young database shows its first minutes finely: the narrowest bars of which sixty reach back to the first trade.
     step_s = next((width for width in (1, 10) if now.now_ns - oldest <= SPARK_POINTS * width * NS), 60)
-    fine = minutes if step_s == 60 else _closes(conn, step_s, oldest)  # noqa: PLR2004  # minutes are at hand
+    fine = minutes if step_s == 60 else _prices(conn, step_s, oldest)  # noqa: PLR2004  # minutes are at hand
     opened = _open_by_lane(conn)
     replay, running = now.replay, now.running
     watched = []
@@ -212,6 +216,8 @@ def watchlist(conn: Connection, now: Status) -> list[Watch]:
                 state=_lane_word(row, now.now_ns, running=running, replay=replay),
                 price=None if price is None else price / PRICE_SCALE,
                 change_percent=None if price is None or not first else 100 * (price - first) / first,
+                high=None if hour is None else int(hour["high"].max()) / PRICE_SCALE,
+                low=None if hour is None else int(hour["low"].min()) / PRICE_SCALE,
                 spark=_even_steps(fine.get(row.lane), step_s, now.now_ns),
                 spark_step_s=step_s,
                 worst=worst,
@@ -222,7 +228,7 @@ def watchlist(conn: Connection, now: Status) -> list[Watch]:
     return watched
 
 
-CLOSES = np.dtype([("ts", "i8"), ("open", "i8"), ("close", "i8")])
+PRICES = np.dtype([(name, "i8") for name in ("ts", "open", "high", "low", "close")])
 
 
 def _bars_of_lanes(width: int, since: int) -> FromClause:
@@ -233,15 +239,15 @@ def _bars_of_lanes(width: int, since: int) -> FromClause:
     return feed_table.outerjoin(bars_table, wanted)
 
 
-def _closes(conn: Connection, width: int, since: int) -> dict[Lane, NDArray[np.void]]:
+def _prices(conn: Connection, width: int, since: int) -> dict[Lane, NDArray[np.void]]:
     b, f = bars_table.c, feed_table.c
-    columns = select(f.venue, f.symbol, b.ts, b.open, b.close).select_from(_bars_of_lanes(width, since))
+    columns = select(f.venue, f.symbol, b.ts, b.open, b.high, b.low, b.close).select_from(_bars_of_lanes(width, since))
     query = columns.order_by(f.venue, f.symbol, b.ts)
-    rows: dict[Lane, list[tuple[int, int, int]]] = {}
+    rows: dict[Lane, list[tuple[int, ...]]] = {}
     for venue, symbol, *values in conn.execute(query):
         if values[0] is not None:
             rows.setdefault(Lane(venue, symbol), []).append(tuple(values))
-    return {lane: np.array(values, dtype=CLOSES) for lane, values in rows.items()}
+    return {lane: np.array(values, dtype=PRICES) for lane, values in rows.items()}
 
 
 def _even_steps(rows: NDArray[np.void] | None, step_s: int, now_ns: int) -> tuple[float, ...]:

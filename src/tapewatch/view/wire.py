@@ -1,0 +1,354 @@
+"""What dashboard and browser say to each other: anomalies, feed, watch-list and counts as plain JSON.
+
+In: what `queries`, `status` and `verdict` found. Out: frozen values ready to be encoded, with the words in
+them, so that the browser only draws. Times are seconds since the epoch, float64 (exact to a microsecond).
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from tapewatch.model import NS, Anomaly, Direction, Severity
+from tapewatch.view.figures import clock, duration, number, signed
+from tapewatch.view.queries import Counts, Filter
+from tapewatch.view.status import Status, Watch
+from tapewatch.view.verdict import Verdict, feed_words, verdict_words
+from tapewatch.view.words import (
+    RULES,
+    SEVERITIES,
+    FeedWord,
+    detail_parts,
+    peak_words,
+    pips,
+    ratio,
+    ratio_words,
+    sentence,
+    state_words,
+)
+
+Tone = Literal["", "warn", "bad"]
+Name = Annotated[str, Meta(max_length=64)]
+
+
+class Subscription(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a page asks for: a lane's bars and the filter for its counts, and how far it has got.
+
+    Attributes
+    ----------
+    epoch
+        Of the database that `revision` and `seq` belong to; "" for a page that knows nothing yet.
+    revision, seq
+        Last revision of a bar and last number of a change that the page knows.
+    """
+
+    venue: Name
+    symbol: Name
+    width: Literal[1, 10, 60]
+    epoch: Annotated[str, Meta(max_length=200)] = ""
+    revision: Annotated[int, Meta(ge=0)] = 0
+    seq: Annotated[int, Meta(ge=0)] = 0
+    severities: tuple[Severity, ...] = SEVERITIES
+    rules: Annotated[tuple[Name, ...], Meta(max_length=20)] = ()
+    directions: tuple[Direction, ...] = ()
+    symbols: Annotated[tuple[Name, ...], Meta(max_length=8)] = ()
+    recency_s: Annotated[int, Meta(ge=60, le=31 * 86_400)] = 3_600
+
+    @property
+    def filter(self) -> Filter:
+        """The same as the queries take it."""
+        return Filter(self.severities, self.rules, self.directions, self.symbols, self.recency_s)
+
+
+class Row(Struct, frozen=True):
+    """An anomaly as the browser shows it; the meaning of the fields is that of `Anomaly` and of the words."""
+
+    id: str
+    venue: str
+    symbol: str
+    rule: str
+    type: str
+    severity: Severity
+    kind: str
+    direction: Direction | None
+    opened: float
+    last: float
+    ended: float | None
+    peak_at: float
+    peak: str
+    ratio: float
+    limit: str
+    pips: int
+    state: str
+    sentence: str
+    explain: str
+    details: tuple[str, ...]
+
+
+def row(anomaly: Anomaly) -> Row:
+    """Put an anomaly into words."""
+    return Row(
+        id=anomaly.id,
+        venue=anomaly.venue,
+        symbol=anomaly.symbol,
+        rule=anomaly.rule,
+        type=RULES.get(anomaly.rule, anomaly.rule),
+        severity=anomaly.severity,
+        kind=anomaly.kind,
+        direction=anomaly.direction,
+        opened=anomaly.opened_ts / NS,
+        last=anomaly.last_ts / NS,
+        ended=None if anomaly.ended_ts is None else anomaly.ended_ts / NS,
+        peak_at=anomaly.peak_ts / NS,
+        peak=peak_words(anomaly),
+        ratio=ratio(anomaly),
+        limit=ratio_words(ratio(anomaly)),
+        pips=pips(anomaly),
+        state=state_words(anomaly),
+        sentence=sentence(anomaly),
+        explain=anomaly.explain,
+        details=detail_parts(anomaly, clock(anomaly.peak_ts)),
+    )
+
+
+class Banner(Struct, frozen=True):
+    """A line across the page that says what is wrong with the picture, and what to do."""
+
+    tone: Literal["bad", "warn", "calm"]
+    title: str
+    text: str
+    more: str = ""
+
+
+class Figure(Struct, frozen=True):
+    """One figure of the foot bar: what, how much, and whether that is well."""
+
+    label: str
+    value: str
+    tone: Tone = ""
+
+
+class Now(Struct, frozen=True):
+    """The feed and the verdict as a person should read them.
+
+    Attributes
+    ----------
+    now, speed
+        The lanes' clock when this was made, s, and how fast it runs; 0 where it stands.
+    headline, rest, counts, severity
+        The verdict: "Abnormal now", "ENA-USD rose 11.06 %, 44× the limit", open events by severity, the worst.
+    as_of
+        Time of day that prices and verdict stand for; "" while live.
+    last
+        Time of the last frame of any lane, s; None before the first.
+    """
+
+    now: float
+    speed: float
+    state: FeedWord
+    replay: bool
+    word: str
+    more: str
+    banner: Banner | None
+    headline: str
+    rest: str
+    severity: Severity | None
+    counts: dict[Severity, int]
+    as_of: str
+    last: float | None
+    figures: tuple[Figure, ...]
+
+
+def now_picture(now: Status, judged: Verdict) -> Now:
+    """Put the feed and the verdict into words."""
+    word, more = feed_words(now)
+    headline, rest = verdict_words(judged, now)
+    moving = now.running and now.state not in ("ended", "stopped")
+    last = max((each.last_frame_ts for each in now.feed if each.last_frame_ts is not None), default=None)
+    return Now(
+        now=now.now_ns / NS,
+        speed=now.speed if moving else 0.0,
+        state=now.state,
+        replay=now.replay,
+        word=word,
+        more=more,
+        banner=_banner(now),
+        headline=headline,
+        rest=rest,
+        severity=judged.severity,
+        counts=judged.counts,
+        as_of="" if now.state in ("live", "waiting") else clock(now.as_of_ns),
+        last=None if last is None else last / NS,
+        figures=_figures(now),
+    )
+
+
+def trouble(message: str, wall_ns: int) -> Now:
+    """Say that the database cannot be read; `message` is the sentence of the error."""
+    return Now(
+        now=wall_ns / NS,
+        speed=1.0,
+        state="stopped",
+        replay=False,
+        word="No database",
+        more="",
+        banner=Banner("bad", "The database cannot be read.", _sentence(message)),
+        headline="No verdict",
+        rest="the database cannot be read",
+        severity=None,
+        counts=dict.fromkeys(SEVERITIES, 0),
+        as_of="",
+        last=None,
+        figures=(),
+    )
+
+
+def _banner(now: Status) -> Banner | None:
+    as_of = f"Prices and the verdict are as of {clock(now.as_of_ns)} UTC."
+    why = _sentence(now.reason)
+    match now.state:
+        case "stale" if not now.running:
+            return Banner(
+                "bad", "Not running.", f"{why} {as_of}", "Start tapewatch again; this page goes on by itself."
+            )
+        case "stale":
+            return Banner("bad", "Silent feed.", f"{why} {as_of}", _next_try(now))
+        case "reconnecting":
+            return Banner("bad", "Connection lost.", f"{why} {as_of}", _next_try(now))
+        case "ended":
+            return Banner("calm", "The tape is over.", as_of)
+        case "stopped":
+            return Banner("calm", "Capture was stopped.", f"{why} {as_of}".strip())
+        case "live" if now.reason:
+            return Banner("warn", "Part of the feed is silent.", why)
+        case _:
+            return None
+
+
+def _next_try(now: Status) -> str:
+    if now.next_try_s is None:
+        return ""
+    due = f"in {duration(now.next_try_s)}" if now.next_try_s >= 1 else "now"
+    return f"Reconnecting, try {now.attempts + 1} {due}."
+
+
+def _figures(now: Status) -> tuple[Figure, ...]:
+    latency = "–"
+    if now.latency_p50_ms is not None and now.latency_p99_ms is not None:
+        latency = f"{number(now.latency_p50_ms, 0)} ms, p99 {number(now.latency_p99_ms, 0)} ms"
+    gaps = [f"{number(now.gaps_open, 0)} open" if now.gaps_open else "", f"{number(now.gaps_filled, 0)} filled"]
+    gaps += [f"{number(now.gaps_given_up, 0)} given up" if now.gaps_given_up else ""]
+    any_gap = now.gaps_open or now.gaps_filled or now.gaps_given_up
+    return (
+        *_connections(now),
+        Figure("frame to store", latency),
+        Figure("trades", f"{number(now.trades_per_min, 0)} a minute"),
+        Figure("gaps", ", ".join(part for part in gaps if part) if any_gap else "0", "warn" if now.gaps_open else ""),
+        Figure("quarantined", number(now.quarantined, 0), "warn" if now.quarantined else ""),
+        Figure("duplicates", number(now.duplicates, 0)),
+        Figure("reconnects", number(now.reconnects, 0)),
+    )
+
+
+def _connections(now: Status) -> list[Figure]:
+    # One figure a venue, from the lane that is worst off: lanes of a venue share its connection.
+    if not now.feed:
+        return [Figure("feed", "not running")]
+    figures = []
+    for venue in sorted({each.venue for each in now.feed}):
+        lanes = [each for each in now.feed if each.venue == venue]
+        lost = [each for each in lanes if each.state == "reconnecting"]
+        since = [each.connected_ts for each in lanes if each.connected_ts is not None]
+        if not now.running and now.state == "stale":
+            figures.append(Figure(venue, "not running", "bad"))
+        elif lost:
+            figures.append(Figure(venue, f"reconnecting, try {max(each.attempts for each in lost) + 1}", "bad"))
+        elif now.state in ("ended", "stopped"):
+            figures.append(Figure(venue, "end of tape" if now.state == "ended" else "stopped"))
+        elif now.replay:
+            figures.append(Figure(venue, f"tape, {number(now.speed, 0 if now.speed >= 1 else 1)}×"))
+        elif since:
+            figures.append(Figure(venue, f"connected {duration((now.now_ns - min(since)) / NS)}"))
+        else:
+            figures.append(Figure(venue, "waiting"))
+    return figures
+
+
+class WatchRow(Struct, frozen=True):
+    """A line of the watch-list, and what the header of the chart says of the lane."""
+
+    venue: str
+    symbol: str
+    state: FeedWord
+    price: float | None
+    change: float | None
+    change_words: str
+    high: float | None
+    low: float | None
+    spark: tuple[float, ...]
+    worst: Severity | None
+    open: int
+    decimals: int
+    armed: tuple[str, ...]
+
+
+def watch_rows(now: Status, watched: list[Watch]) -> tuple[WatchRow, ...]:
+    """Put the watch-list into words."""
+    armed = {each.lane: each.armed for each in now.feed}
+    return tuple(
+        WatchRow(
+            venue=each.venue,
+            symbol=each.symbol,
+            state=each.state,
+            price=each.price,
+            change=each.change_percent,
+            change_words="" if each.change_percent is None else f"{signed(each.change_percent, 2)} %",
+            high=each.high,
+            low=each.low,
+            spark=each.spark,
+            worst=each.worst,
+            open=each.open_count,
+            decimals=each.decimals,
+            armed=armed[each.lane],
+        )
+        for each in watched
+    )
+
+
+class Tally(Struct, frozen=True):
+    """Counts under a page's filter, and openings per hour of the day: ``[hour, high, medium, low]`` each."""
+
+    total: int
+    severities: dict[Severity, int]
+    rules: dict[str, int]
+    hours: tuple[tuple[int, int, int, int], ...]
+
+
+def tally(counted: Counts, hours: NDArray[np.void], *, nothing: bool) -> Tally:
+    """Make the distributions.
+
+    Parameters
+    ----------
+    hours
+        Shape (n,), dtype HISTOGRAM, steps of an hour.
+    nothing
+        Whether no severity is chosen at all, which the queries take for all of them.
+    """
+    columns = tuple(
+        (int(step["time"]) // 3_600 % 24, int(step["high"]), int(step["medium"]), int(step["low"])) for step in hours
+    )
+    if nothing:
+        return Tally(
+            0, counted.severities, dict.fromkeys(counted.rules, 0), tuple((hour, 0, 0, 0) for hour, *_ in columns)
+        )
+    return Tally(counted.total, counted.severities, counted.rules, columns)
+
+
+def _sentence(words: str) -> str:
+    text = words[:1].upper() + words[1:]
+    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+
+
+ENCODER = msgspec.json.Encoder()
