@@ -241,7 +241,7 @@ class Place(Struct, frozen=True):
 def place(conn: Connection) -> Place:
     """Read where the database stands."""
     created = conn.execute(select(func.min(migrations_table.c.applied_at))).scalar_one()
-    meta = dict(conn.execute(select(meta_table.c.key, meta_table.c.value)).tuples().all())
+    meta = dict(conn.execute(select(meta_table.c.key, meta_table.c.value)).all())
     revision = msgspec.json.decode(meta["clock"], type=Clock).revision if "clock" in meta else 0
     seq = conn.execute(select(func.max(changes_table.c.seq))).scalar_one()
     return Place(f"{created} {meta.get('source', '')}", revision, seq or 0)
