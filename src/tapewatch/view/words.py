@@ -29,6 +29,16 @@ RULES: Final[dict[str, str]] = {
 RULES_SHORT: Final[dict[str, str]] = {**RULES, "vol_breakout": "Vol. breakout"}
 """The same in at most 14 characters."""
 
+MEANINGS: Final[dict[str, str]] = {
+    "pct_spike": "the price moved by a share of itself within seconds",
+    "abs_jump": "the same by an amount of money",
+    "vol_breakout": "far from the last second, measured in usual moves",
+    "mean_reversion_break": "far from the mean of the last minute",
+    "silent_feed": "the exchange sends nothing",
+    "tape_gap": "trades are missing in what it sent",
+}
+"""The same in half a line, for a legend."""
+
 ARROWS: Final[dict[Direction | None, str]] = {"up": "↑", "down": "↓", None: " "}
 
 RECENCIES: Final[dict[int, str]] = {300: "5 min", 3_600: "1 h", 86_400: "24 h", 604_800: "7 d"}

@@ -1,0 +1,61 @@
+"""`tapewatch top`: what a person asks to see becomes a screen."""
+
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from tapewatch.cli.common import ConfigOption, SetOption, settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(top)
+
+
+def top(
+    db: Annotated[
+        str | None, typer.Option("--db", metavar="FILE", help="Database to look at.", show_default="data/tapewatch.db")
+    ] = None,
+    symbol: Annotated[list[str] | None, typer.Option(help="Only this symbol; repeatable.")] = None,
+    severity: Annotated[list[str] | None, typer.Option(help="Only high, medium or low; repeatable.")] = None,
+    type_: Annotated[
+        list[str] | None, typer.Option("--type", help="Only this type, e.g. fast-move or pct_spike; repeatable.")
+    ] = None,
+    direction: Annotated[list[str] | None, typer.Option(help="Only up or down.")] = None,
+    last: Annotated[str, typer.Option(metavar="SPAN", help="How far back: 5m, 1h, 24h, 7d, or all.")] = "1h",
+    hz: Annotated[
+        float | None, typer.Option(help="Looks at the database a second, 0.1 to 4.", show_default="2")
+    ] = None,
+    light: Annotated[bool, typer.Option("--light", help="Colours for a light room.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Print one snapshot and end; so it does where the output is a pipe.")
+    ] = False,
+    rows: Annotated[int, typer.Option(min=1, max=10_000, help="Anomalies in a snapshot.")] = 20,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Show the dashboard in this terminal; ? explains its keys.
+
+    It reads what tapewatch run or tapewatch demo writes, here or over ssh: tapewatch top --db data/demo.db
+    """
+    from tapewatch.store.sql import Store
+    from tapewatch.view.choices import filter_of
+    from tapewatch.view.terminal import command
+
+    given = settings(config, set_).with_flags("run", db=db)
+    given = given.with_flags("top", hz=hz, theme="light" if light else None)
+    chosen = given.section("top", command.TopConfig)
+    wanted = filter_of(
+        severities=severity or (), types=type_ or (), directions=direction or (), symbols=symbol or (), last=last
+    )
+    reader = Store.read(given.plain("run").get("db", command.DEFAULT_DB))
+    try:
+        if once or not sys.stdout.isatty():
+            console = command.pipe_or_terminal()
+            command.once(reader, wanted, chosen, rows=rows, console=console, wall_ns=time.time_ns())
+        else:
+            command.live(reader, wanted, chosen)
+    finally:
+        reader.close()

@@ -1,0 +1,81 @@
+"""Words that a person typed become a `Filter`.
+
+In: texts of flags. Out: a filter; a word that is none of the expected ones is a `ConfigError` that names them.
+"""
+
+import difflib
+import re
+from collections.abc import Collection, Sequence
+from typing import TypeVar
+
+from tapewatch.errors import ConfigError
+from tapewatch.model import Direction
+from tapewatch.view.queries import Filter
+from tapewatch.view.words import RULES, SEVERITIES
+
+SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
+LAST_MAX_S = 10 * 365 * 86_400
+
+T = TypeVar("T", bound=str)
+
+
+def filter_of(
+    *,
+    severities: Sequence[str] = (),
+    types: Sequence[str] = (),
+    directions: Sequence[str] = (),
+    symbols: Sequence[str] = (),
+    last: str = "1h",
+) -> Filter:
+    """Read a filter.
+
+    Parameters
+    ----------
+    types
+        Names of rules, or their words with hyphens: ``pct_spike`` or ``fast-move``.
+    last
+        ``5m``, ``1h``, ``24h``, ``7d`` and the like, or ``all``.
+
+    Raises
+    ------
+    ConfigError
+        Naming the flag, what it expects and what was found.
+    """
+    ways: tuple[Direction, ...] = ("up", "down")
+    return Filter(
+        severities=tuple(_one_of("--severity", each.lower(), SEVERITIES) for each in severities),
+        rules=tuple(_rule(each) for each in types),
+        directions=tuple(_one_of("--direction", each.lower(), ways) for each in directions),
+        symbols=tuple(each.upper() for each in symbols),
+        recency_s=_seconds(last),
+    )
+
+
+def _rule(text: str) -> str:
+    by_word = {_plain(word): rule for rule, word in RULES.items()} | {_plain(rule): rule for rule in RULES}
+    rule = by_word.get(_plain(text))
+    return rule or _one_of("--type", text, [word.lower().replace(" ", "-") for word in RULES.values()])
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[-_ ]+", " ", text.strip().lower())
+
+
+def _one_of(flag: str, text: str, choices: Collection[T]) -> T:
+    for choice in choices:
+        if choice == text:
+            return choice
+    close = difflib.get_close_matches(text, choices, n=1)
+    nearest = f"; did you mean {close[0]}?" if close else ""
+    *first, final = choices
+    raise ConfigError(f"{flag} expects {', '.join(first)} or {final}, found {text!r}{nearest}")
+
+
+def _seconds(text: str) -> int | None:
+    if text == "all":
+        return None
+    found = re.fullmatch(r"(\d{1,9})\s*(s|m|min|h|d)", text.strip().lower())
+    seconds = int(found[1]) * SECONDS[found[2]] if found else 0
+    if not 0 < seconds <= LAST_MAX_S:
+        raise ConfigError(f"--last expects a span such as 5m, 1h, 24h or 7d, or all, found {text!r}")
+    return seconds
