@@ -15,7 +15,7 @@ from tapewatch.carry.recording import Segment, segments, tidy, whole
 from tapewatch.errors import TapeError
 from tapewatch.model import NS, ROW, Rows
 
-PART_ROWS = 262_144
+PART_ROWS = 131_072
 PART_NS = 15 * 60 * NS
 
 
@@ -151,8 +151,9 @@ class Recorder:
     def _begun(self) -> IO[bytes]:
         """Start a journal that names all lanes known by now; one with rows that names fewer is sealed."""
         self._seal()
+        header = journal.header(self.recording, self._table.lanes)
         file = self._path("journal").open("xb")  # never over rows that could not be sealed
-        file.write(journal.header(self.recording, self._table.lanes))
+        file.write(header)
         self._lanes_named = len(self._table.lanes)
         return file
 
