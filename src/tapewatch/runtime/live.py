@@ -43,7 +43,7 @@ class LiveSource:
     @property
     def ended(self) -> str | None:
         """A venue ends only when it is stopped."""
-        return "stopped" if self._task is not None and self._task.done() else None
+        return "capture was stopped" if self._task is not None and self._task.done() else None
 
     @property
     def waiting(self) -> int:

@@ -137,8 +137,7 @@ class Service:
                 task.cancel()
             await asyncio.wait([main, *tasks])
         main.result()
-        rows, opened = embedded.progress.rows, embedded.progress.opened
-        self._say("stopped", f"{rows:,} rows, {opened:,} anomalies opened; everything is stored")
+        self._say("stopped", f"{embedded.source.ended or 'by a signal'}: {_summary(embedded)}; everything is stored")
 
     async def _unless_stopped(self, thread: asyncio.Future[Any]) -> None:
         stopped: asyncio.Future[Any] = asyncio.create_task(self._stopping.wait())
@@ -179,7 +178,8 @@ class Service:
             if self._clock.now_ns() - told_ns >= STATUS_EVERY_NS:
                 told_ns = self._clock.now_ns()
                 self._say("running", _summary(embedded))
-        self._say("source", f"{embedded.source.ended}: {_summary(embedded)}; the dashboard stays, Ctrl-C stops it")
+        if self._dashboard is not None:
+            self._say("source", f"{embedded.source.ended}: {_summary(embedded)}; the dashboard stays, Ctrl-C stops it")
 
     def _seconds(self) -> float:
         return (self._clock.now_ns() - self._started_ns) / NS
