@@ -106,8 +106,14 @@ class Stream(Protocol):
 
 
 def compression(path: Path) -> str:
-    """Tell from a file's first bytes how it is packed: gzip, zstd, zip, parquet or none."""
-    with path.open("rb") as file:
+    """Tell from a file's first bytes how it is packed: gzip, zstd, zip, parquet or none.
+
+    Raises
+    ------
+    TapeError
+        The file cannot be read.
+    """
+    with intact(str(path)), path.open("rb") as file:
         head = file.read(4)
     return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "none")
 
