@@ -112,7 +112,7 @@ def admit(
 
 
 @kernel
-def _take_trade(head: NDArray[np.void], trade_id: int, when: int) -> int:
+def _take_trade(head: NDArray[np.void], trade_id: int, when: int) -> np.uint8:
     before = head[0]["ts"]
     outage = head[0]["gap_since_trade"] != 0 and before != NEVER and when - before > OUTAGE_NS
     head[0]["highest_id"] = trade_id

@@ -72,6 +72,12 @@ def emit(slots: NDArray[np.void], d: int, change: int, row: int, at: int, events
 
 
 @kernel
+def was_history(data: NDArray[np.void], row: int) -> int:
+    """Tell whether a row was fetched as history at a warm start."""
+    return 1 if data[row]["flags"] & _HISTORY else 0
+
+
+@kernel
 def end_quiet(slots: NDArray[np.void], quiet_ns: int, at: int, row: int, events: NDArray[np.void], count: int) -> int:
     """End what has been quiet for more than `quiet_ns` when time reaches `at`, up before down."""
     for d in range(2):
@@ -138,7 +144,7 @@ def _open(
     slots[d]["open"] = 1
     slots[d]["direction"] = 1 - 2 * d
     slots[d]["quality"] = 2 if gap_inside else (1 if late else 0)
-    slots[d]["history"] = 1 if data[row]["flags"] & _HISTORY else 0
+    slots[d]["history"] = was_history(data, row)
     slots[d]["opened_ts"] = ts
     slots[d]["key"] = data[row]["trade_id"]
     slots[d]["price"] = data[row]["price"]

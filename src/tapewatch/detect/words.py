@@ -29,6 +29,15 @@ def price_text(units: int, places: int | None = None) -> str:
     return number_text(Decimal(units) / PRICE_SCALE, decimals(units) if places is None else places)
 
 
+def move_text(price: int, reference: int) -> str:
+    """Write the difference of two prices with the decimals of the more exact one.
+
+    >>> move_text(184_580_000_000, 175_880_000_000)
+    '0.870'
+    """
+    return price_text(abs(price - reference), max(decimals(price), decimals(reference)))
+
+
 def number_text(value: float | Decimal, places: int) -> str:
     """Write a number with thousands separators, rounded half-even to `places` decimals.
 
@@ -36,6 +45,18 @@ def number_text(value: float | Decimal, places: int) -> str:
     ('3.19', '3.18', '18.631')
     """
     return f"{Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN):,f}"
+
+
+def mean_text(units: int, count: int, places: int) -> str:
+    """Write the mean of `count` prices given as their sum, rounded half-even from the exact quotient.
+
+    >>> mean_text(60 * 5_050_000_000, 60, 2), mean_text(60 * 5_150_000_000, 60, 2)
+    ('0.50', '0.52')
+    """
+    step = 10 ** (DECIMALS_MAX - places) * count
+    rounded, rest = divmod(units, step)
+    rounded += 2 * rest > step or (2 * rest == step and rounded % 2 == 1)
+    return number_text(Decimal(rounded).scaleb(-places), places)
 
 
 def seconds_text(ns: int) -> str:

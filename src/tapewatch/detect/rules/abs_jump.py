@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tapewatch.detect import excursion
 from tapewatch.detect.rule import Facts, QuietS, Rule, RuleState, WindowS, Work, check_decimals, ns_of, units_of
-from tapewatch.detect.words import plain_text, price_text
+from tapewatch.detect.words import move_text, plain_text, price_text
 
 
 class AbsJump(Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +35,7 @@ def scan(work: Work, state: RuleState, params: AbsJump) -> list[NDArray[np.void]
 
 def explain(facts: Facts, params: AbsJump) -> str:
     """One sentence a trader understands."""
-    moved = price_text(abs(facts.price - facts.reference))
+    moved = move_text(facts.price, facts.reference)
     return excursion.sentence(facts, moved, limit(params), ns_of(params.window_s))
 
 

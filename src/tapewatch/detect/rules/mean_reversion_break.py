@@ -1,6 +1,5 @@
 """The price stands far from the mean of the last seconds, in their standard deviations and by a floor."""
 
-from decimal import Decimal
 from typing import Annotated
 
 import numpy as np
@@ -28,7 +27,7 @@ from tapewatch.detect.rule import (
     floor_text,
     ns_of,
 )
-from tapewatch.detect.words import decimals, number_text, plain_text
+from tapewatch.detect.words import decimals, mean_text, number_text, plain_text
 from tapewatch.model import PRICE_SCALE
 
 
@@ -124,8 +123,10 @@ def explain(facts: Facts, params: MeanReversionBreak) -> str:
     """One sentence a trader understands."""
     side = "above" if facts.direction > 0 else "below"
     places = decimals(facts.price)
-    deviation, limit = number_text(abs(facts.observed), places), number_text(facts.threshold, places)
-    mean = number_text(Decimal(facts.reference) / (facts.reference_n * PRICE_SCALE), places)
+    count = facts.reference_n
+    deviation = mean_text(abs(count * facts.price - facts.reference), count, places)
+    mean = mean_text(facts.reference, count, places)
+    limit = number_text(facts.threshold, places)
     return f"{facts.lane.symbol} stands {deviation} {side} its {params.samples}-second mean of {mean} (limit {limit})"
 
 

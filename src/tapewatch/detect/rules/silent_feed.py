@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from tapewatch.detect.anomaly import ENDED, ESCALATED, OPENED, emit, escalate
+from tapewatch.detect.anomaly import ENDED, ESCALATED, OPENED, emit, escalate, was_history
 from tapewatch.detect.kernels import kernel
 from tapewatch.detect.rule import CLOCK, EVENTS_PER_ROW, Facts, Rule, RuleState, Work, drain, ns_of
 from tapewatch.detect.words import number_text, plain_text
@@ -50,6 +50,7 @@ def _loop(
                 if fresh:
                     slots[0] = slots[1]  # the second slot of a feed rule stays blank
                     slots[0]["open"] = 1
+                    slots[0]["history"] = was_history(data, r)
                     slots[0]["opened_ts"] = now
                     slots[0]["key"] = now
                     slots[0]["reference_ts"] = heard
@@ -57,10 +58,11 @@ def _loop(
                     slots[0]["threshold"] = threshold
                     slots[0]["next_step"] = 2.0 * threshold
                 slots[0]["triggers"] += 1
-                slots[0]["last_ts"] = now  # silence only grows, so every firing row holds and is the peak
-                slots[0]["peak_observed"] = observed
-                slots[0]["peak_ts"] = now
-                slots[0]["peak_reference_ts"] = heard
+                slots[0]["last_ts"] = now
+                if observed > slots[0]["peak_observed"]:
+                    slots[0]["peak_observed"] = observed
+                    slots[0]["peak_ts"] = now
+                    slots[0]["peak_reference_ts"] = heard
                 steps = slots[0]["escalation"]
                 escalate(slots, 0, observed, now)
                 if fresh:

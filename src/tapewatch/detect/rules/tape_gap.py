@@ -4,7 +4,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from tapewatch.detect.anomaly import ENDED, OPENED, emit
+from tapewatch.detect.anomaly import ENDED, OPENED, emit, was_history
 from tapewatch.detect.kernels import kernel
 from tapewatch.detect.rule import EVENTS_PER_ROW, Facts, Rule, RuleState, Work, drain
 from tapewatch.model import Kind
@@ -39,6 +39,7 @@ def _loop(
             if fresh:
                 slots[0] = slots[1]  # the second slot of a feed rule stays blank
                 slots[0]["open"] = 1
+                slots[0]["history"] = was_history(data, r)
                 slots[0]["opened_ts"] = now
                 slots[0]["key"] = data[r]["trade_id"]
                 slots[0]["span"] = data[r]["aux"]

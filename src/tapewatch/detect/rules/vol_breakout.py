@@ -30,7 +30,7 @@ from tapewatch.detect.rule import (
     floor_text,
     ns_of,
 )
-from tapewatch.detect.words import decimals, number_text, plain_text, price_text
+from tapewatch.detect.words import decimals, move_text, number_text, plain_text, price_text
 from tapewatch.model import PRICE_SCALE
 
 
@@ -123,9 +123,8 @@ def explain(facts: Facts, params: VolBreakout) -> str:  # noqa: ARG001  # every 
     """One sentence a trader understands."""
     verb = "rose" if facts.direction > 0 else "fell"
     side = "above" if facts.direction > 0 else "below"
-    places = max(decimals(facts.price), decimals(facts.reference))
-    move = price_text(abs(facts.price - facts.reference), places)
-    limit = number_text(facts.threshold, places)
+    move = move_text(facts.price, facts.reference)
+    limit = number_text(facts.threshold, max(decimals(facts.price), decimals(facts.reference)))
     return f"{facts.lane.symbol} {verb} {move} {side} the last second's {price_text(facts.reference)} (limit {limit})"
 
 
