@@ -197,7 +197,9 @@ async def test_a_lost_connection_is_made_anew_and_shows_what_was_missed() -> Non
         (TimeoutError(), "no answer from wss://ws-feed.exchange.coinbase.com"),
         (InvalidStatus(Response(503, "Service Unavailable", Headers())), "refused the connection (HTTP 503)"),
         (ConnectionClosedError(Close(1011, "internal"), None), "closed the connection (1011 internal)"),
-        (ConnectionClosedError(None, Close(1009, "frame too big")), "1009 frame too big"),
+        (ConnectionClosedError(None, Close(1009, "frame too big")), "cannot be received (1009 frame too big)"),
+        (ConnectionResetError(), "cannot connect to wss://ws-feed.exchange.coinbase.com: ConnectionResetError"),
+        (OSError("all of them failed"), "all of them failed"),
     ],
 )
 async def test_why_there_is_no_connection_is_told_in_words(failure: Exception, words_of_it: str) -> None:

@@ -5,6 +5,7 @@ callbacks.
 """
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -352,7 +353,7 @@ def _words(error: Exception, url: str) -> str:
             said = f"{error.rcvd.code} {error.rcvd.reason}".strip()
             return f"{VENUE} closed the connection ({said})"
         if error.sent is not None and error.sent.reason:
-            return f"{VENUE} broke the WebSocket protocol ({error.sent.code} {error.sent.reason})"
+            return f"{VENUE} sent what cannot be received ({error.sent.code} {error.sent.reason})"
         return "the connection was lost"
     if isinstance(error, InvalidStatus):
         return f"{VENUE} refused the connection (HTTP {error.response.status_code})"
@@ -360,7 +361,9 @@ def _words(error: Exception, url: str) -> str:
         return f"no answer from {url}"
     if isinstance(error, FeedError):
         return str(error)
-    return f"cannot connect to {url}: {getattr(error, 'strerror', None) or error}"
+    if isinstance(error, ConnectionError) and error.errno:
+        return f"cannot connect to {url}: {os.strerror(error.errno)}"
+    return f"cannot connect to {url}: {getattr(error, 'strerror', None) or str(error) or type(error).__name__}"
 
 
 async def _first(*coroutines: Coroutine[Any, Any, object]) -> None:
