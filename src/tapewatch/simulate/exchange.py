@@ -11,6 +11,7 @@ import http
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Protocol, Self
@@ -43,7 +44,9 @@ _PORTS_TRIED = 50
 _MESSAGE_MAX = 64 * 1024  # bytes of a client's message
 _PAUSE_MIN_S = 0.002  # frames that are due within it share one system call
 _CLOSE_S = 0.3
-_LATEST_NS = 4_102_444_800 * NS  # 2100-01-01: times and ids stay far from the ends of int64
+
+_EARLIEST = datetime.fromtimestamp(OPENING_NS // NS, UTC)
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC)  # times and ids stay far from the ends of int64
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 
@@ -73,8 +76,8 @@ class ExchangeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ----------
     port, rest_port
         None: the default (8720, and the one behind the feed's), or the next free one; 0: any free one.
-    start_ns
-        When the market opens, ns; None: now. The same seed and start give the same tape.
+    start
+        When the market opens, with a time zone; None: now. The same seed and start give the same tape.
     symbols
         None given: all that can be simulated.
     planted
@@ -92,7 +95,7 @@ class ExchangeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     port: Port | None = None
     rest_port: Port | None = None
     seed: Annotated[int, Meta(ge=0)] = 7
-    start_ns: Annotated[int, Meta(ge=OPENING_NS, le=_LATEST_NS)] | None = None
+    start: Annotated[datetime, Meta(tz=True)] | None = None
     symbols: tuple[str, ...] = ()
     pace: Pace = field(default_factory=Pace)
     planted: bool = True
@@ -101,6 +104,10 @@ class ExchangeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     deflate: bool = False
     history: Annotated[int, Meta(ge=1)] = 50_000
     backlog_max: Annotated[int, Meta(ge=1)] = 16 * 2**20
+
+    def __post_init__(self) -> None:
+        if self.start is not None and not _EARLIEST <= self.start < _LATEST:
+            raise ValueError(f"Expected a start from {_EARLIEST:%Y-%m-%d} to {_LATEST:%Y-%m-%d}")
 
 
 class Exchange:
@@ -172,9 +179,11 @@ class Exchange:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def wait(self) -> None:
-        """Wait until the exchange breaks, which it should not, and raise what broke it."""
-        await asyncio.shield(self._publishing)
+    async def serve_until(self, stop: asyncio.Event) -> None:
+        """Return when `stop` is set, or when the exchange breaks; leaving it then raises what broke it."""
+        asked = asyncio.create_task(stop.wait())
+        await asyncio.wait([asked, self._publishing], return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
 
     def now_ns(self) -> int:
         """Present time of the market, ns: the clock's, shifted so that the market opens at the start."""
@@ -249,6 +258,10 @@ class Exchange:
         finally:
             server.should_exit = server.force_exit = True
             await serving
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1) * 1000
 
 
 class _Uvicorn(uvicorn.Server):

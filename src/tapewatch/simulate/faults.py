@@ -13,8 +13,8 @@ from msgspec.structs import asdict
 
 from tapewatch.model import NS
 
-Rate = Annotated[float, Meta(ge=0.0, le=1.0)]
-Seconds = Annotated[float, Meta(gt=0.0)]
+Rate = Annotated[float, Meta(ge=0, le=1)]
+Seconds = Annotated[float, Meta(gt=0)]
 
 OVERSIZED_BYTES = 5_000_000
 

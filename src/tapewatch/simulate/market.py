@@ -7,10 +7,10 @@ ask, an aggressor leaves several prints, and what the scenario plants bends all 
 import itertools
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from tapewatch.model import NS
@@ -22,6 +22,9 @@ from tapewatch.simulate.scenario import Scenario
 
 OPENING_NS = 1_420_675_200 * NS
 """2015-01-08, when trade 1 of the venue's BTC-USD happened; no market starts earlier."""
+
+RATE_MAX = 200_000
+"""Trades a second that anyone may ask for; a core does not make more."""
 
 PRINT = np.dtype(
     [
@@ -49,7 +52,7 @@ _PRESSED = 0.85  # share of aggressors on the side that presses, while one does
 _MAKER_STAYS = 0.5  # a resting order at the touch that also serves the next aggressor
 
 
-class Pace(Struct, frozen=True):
+class Pace(Struct, frozen=True, forbid_unknown_fields=True):
     """How many trades the whole market makes, for load tests.
 
     Attributes
@@ -60,10 +63,10 @@ class Pace(Struct, frozen=True):
         Every `burst_every_s` seconds the rate is `burst_rate` for `burst_s` seconds; a rate of 0: no bursts.
     """
 
-    rate: float | None = None
-    burst_rate: float = 0.0
-    burst_s: int = 5
-    burst_every_s: int = 60
+    rate: Annotated[float, Meta(gt=0, le=RATE_MAX)] | None = None
+    burst_rate: Annotated[float, Meta(ge=0, le=RATE_MAX)] = 0.0
+    burst_s: Annotated[int, Meta(ge=1)] = 5
+    burst_every_s: Annotated[int, Meta(ge=1)] = 60
 
     def at(self, second: int, natural: float) -> float:
         """Trades a second in the `second`-th second (0: the first), where the products' natural pace is `natural`."""
