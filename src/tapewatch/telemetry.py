@@ -29,6 +29,7 @@ def _counter(name: str, help_: str, *labels: str) -> Counter:
 
 STARTED = Event("started", logging.INFO)
 STOPPED = Event("stopped", logging.INFO)
+DASHBOARD_FAILED = Event("dashboard_failed", logging.ERROR)
 CONNECTED = Event("feed_connected", logging.INFO, _counter("connects_total", "Connections made to a venue", "venue"))
 SUBSCRIBED = Event("feed_subscribed", logging.INFO)
 REFUSED = Event("feed_refused", logging.WARNING, _counter("refusals_total", "Error frames of a venue", "venue"))
