@@ -68,8 +68,7 @@ def exchange(
 ) -> None:
     """Run a Coinbase on this machine: its WebSocket feed and its REST API over a simulated market.
 
-    Fifteen to twenty seconds after its start bitcoin crashes and comes back; from then on something abnormal happens
-    every one to three minutes.
+    Within 20 s bitcoin crashes and comes back; then something abnormal happens every one to three minutes.
     """
     import asyncio
 

@@ -192,7 +192,7 @@ class Exchange:
     def _open_market(self, labels: TextIOWrapper | None) -> None:
         config = self._config
         now_ns = self._clock.now_ns()
-        start_ns = now_ns if config.start_ns is None else config.start_ns
+        start_ns = now_ns if config.start is None else _nanoseconds(config.start)
         self._shift_ns = start_ns - now_ns
 
         def write(planted: Sequence[Label]) -> None:

@@ -70,9 +70,9 @@ def choose(symbols: Sequence[str]) -> tuple[Product, ...]:
     for position, symbol in enumerate(symbols):
         if symbol not in by_id:
             near = difflib.get_close_matches(symbol.upper(), by_id, n=3, cutoff=0.5) or list(by_id)
-            raise ConfigError(f"symbols: {symbol!r} is not simulated; expected one like {', '.join(near)}")
+            raise ConfigError(f"exchange.symbols: {symbol!r} is not simulated; expected one like {', '.join(near)}")
         if symbol in symbols[:position]:
-            raise ConfigError(f"symbols: {symbol!r} is named twice")
+            raise ConfigError(f"exchange.symbols: {symbol!r} is named twice")
     return tuple(by_id[symbol] for symbol in symbols)
 
 
