@@ -5,6 +5,7 @@ out does not depend on how the tape is cut into files and blocks.
 """
 
 import glob
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -73,7 +74,7 @@ class Tape:
     Raises
     ------
     ConfigError
-        A path or pattern names nothing, or there is no such format.
+        A path or pattern names nothing, there is no such format, or the symbol is no name.
     TapeError
         A file is of no known format or damaged; raised by iterating, as it is come upon.
     """
@@ -89,6 +90,8 @@ class Tape:
         on_progress: Callable[[int], None] | None = None,
         block_bytes: int = BLOCK_BYTES,
     ) -> None:
+        if symbol is not None and (not symbol or re.search(r"\s", symbol)):
+            raise ConfigError(f"--symbol: expected a name like BTC-USD, found {symbol!r}")
         self._form = None if form is None else formats.named(form)
         self._as_traded = as_traded
         self._reading = Reading(symbol, block_bytes, on_bad or _nobody, on_progress or _nobody)

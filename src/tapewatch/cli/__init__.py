@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from tapewatch.cli import exchange, rules, run, view
+from tapewatch.cli import backtest, exchange, rules, run, view
 from tapewatch.errors import TapewatchError
 
 UsageError: Any = typer.BadParameter.__mro__[1]
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(rules.app, name="rules")
 run.register(app)
+backtest.register(app)
 exchange.register(app)
 view.register(app)
 
