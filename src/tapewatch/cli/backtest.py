@@ -1,14 +1,17 @@
 """`tapewatch backtest`: the rules over recorded tapes, the anomalies as lines of JSON, a summary for a person."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tapewatch.cli.common import ConfigOption, SetOption, settings
+from tapewatch.model import NS
 
 if TYPE_CHECKING:
     from tapewatch.carry.tape import BadRow, Tape
@@ -16,6 +19,12 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 """How many of the greatest anomalies and of the refused rows are spelled out."""
+
+WORDS = ("Symbol", "Rule")
+"""Headings of columns that hold no numbers."""
+
+WIDTH = 120
+"""Columns of the summary where it does not go to a terminal."""
 
 
 def register(app: typer.Typer) -> None:
@@ -72,7 +81,7 @@ def backtest(
         begin(tape.size)
         report = runtime.backtest(tape, rules)
     if out == "-":
-        runtime.write(report.anomalies, sys.stdout.buffer)
+        _print(report)
     elif out is not None:
         runtime.save(report.anomalies, Path(out))
     _show(report, to_stderr=out == "-")
@@ -94,40 +103,58 @@ def _progress() -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]
         yield lambda size: progress.update(task, total=size), lambda more: progress.advance(task, more)
 
 
+def _print(report: "Report") -> None:
+    """Write lines of JSON to standard output; a reader that has seen enough, like `head`, is no error."""
+    from tapewatch.runtime.backtest import write
+
+    try:
+        write(report.anomalies, sys.stdout.buffer)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes at its end
+
+
 def _show(report: "Report", *, to_stderr: bool) -> None:
     from rich.console import Console
 
     from tapewatch.detect.rules import RULES
 
     console = Console(stderr=to_stderr, highlight=False)
-    ruled = [rule.name for rule in RULES]
-    words = {rule.name: rule.words for rule in RULES}
+    console.width = console.width if console.is_terminal else WIDTH
+    headings = [rule.words.replace(" ", "\n") for rule in RULES]
+    one_venue = len({lane.venue for lane in report.lanes}) == 1
     by_lane, by_day = report.by_lane(), report.by_day()
-    lanes = _table("Symbol", "Trades", "Missing", "Again", *(words[name] for name in ruled))
+    lanes = _table("Symbol", "Trades", "Ids\nmissing", *headings)
     for lane, count in report.lanes.items():
-        found = [f"{by_lane[lane, name]:,}" if name in count.armed else "-" for name in ruled]
-        lanes.add_row(str(lane), f"{count.trades:,}", f"{count.missing:,}", f"{count.duplicates:,}", *found)
-    days = _table("Day (UTC)", *(words[name] for name in ruled), "All")
-    for day in sorted({day for day, _ in by_day}):
-        counts = [by_day[day, name] for name in ruled]
-        days.add_row(day, *(f"{number:,}" for number in (*counts, sum(counts))))
+        found = [f"{by_lane[lane, rule.name]:,}" if rule.name in count.armed else "-" for rule in RULES]
+        lanes.add_row(lane.symbol if one_venue else str(lane), f"{count.trades:,}", f"{count.missing:,}", *found)
     console.print(lanes)
-    if report.anomalies:
+    days = _table("Opened on", "All", *headings)
+    for day in sorted({day for day, _ in by_day}):
+        counts = [by_day[day, rule.name] for rule in RULES]
+        days.add_row(day, *(f"{number:,}" for number in (sum(counts), *counts)))
+    greatest = _table("Greatest, UTC", "Symbol", "Rule", "Peak", "Times the limit")
+    words = {rule.name: rule.words for rule in RULES}
+    for each in report.greatest(SHOWN):
+        at = f"{datetime.fromtimestamp(each.peak_ts // NS, UTC):%Y-%m-%d %H:%M:%S}"
+        peak = f"{each.peak_observed:+.2f} %" if each.unit == "percent" else f"{each.peak_observed:+,.6g} {each.unit}"
+        greatest.add_row(at, each.symbol, words[each.rule], peak, f"{abs(each.peak_observed) / each.threshold:.1f}")
+    for table in (days, greatest) if report.anomalies else ():
         console.print()
-        console.print(days)
-        console.print(f"\nGreatest of {len(report.anomalies):,} anomalies, by the limit:", style="bold")
-    for anomaly in report.greatest(SHOWN):
-        times = abs(anomaly.peak_observed) / anomaly.threshold
-        console.print(f"{anomaly.opened_at[:19].replace('T', ' ')}  {anomaly.explain}; at its peak {times:.1f} times")
+        console.print(table)
+    again = sum(count.duplicates for count in report.lanes.values())
+    if again:
+        console.print(f"\n{again:,} trades were told again and changed nothing")
 
 
 def _table(first: str, *headings: str) -> Any:
+    from rich import box
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first, no_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
+    table.add_column(first, no_wrap=True, vertical="bottom")
     for heading in headings:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="left" if heading in WORDS else "right", no_wrap=True)
     return table
 
 
