@@ -1,6 +1,5 @@
-"""`tapewatch top`: what a person asks to see becomes a screen."""
+"""`tapewatch top` and `tapewatch dashboard`: what a person asks to see becomes a screen, or a page."""
 
-import sys
 import time
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from tapewatch.cli.common import ConfigOption, SetOption, settings
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(top)
+    app.command()(dashboard)
 
 
 def top(
@@ -52,10 +52,44 @@ def top(
     )
     reader = Store.read(given.plain("run").get("db", command.DEFAULT_DB))
     try:
-        if once or not sys.stdout.isatty():
+        if once or not command.at_a_terminal():
             console = command.pipe_or_terminal()
             command.once(reader, wanted, chosen, rows=rows, console=console, wall_ns=time.time_ns())
         else:
             command.live(reader, wanted, chosen)
+    finally:
+        reader.close()
+
+
+def dashboard(
+    db: Annotated[
+        str | None, typer.Option("--db", metavar="FILE", help="Database to look at.", show_default="data/tapewatch.db")
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=1, max=65_535, help="Port on loopback.", show_default="8710, or the next free one"),
+    ] = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Show the dashboard in the browser, until Ctrl-C.
+
+    tapewatch run and tapewatch demo start it by themselves; alone it shows what a database holds, and follows it.
+    """
+    from tapewatch import telemetry
+    from tapewatch.runtime import ports
+    from tapewatch.runtime.service import DASHBOARD_PORT
+    from tapewatch.store.sql import Store
+    from tapewatch.view.dashboard import HOST, DashboardConfig, serve
+    from tapewatch.view.terminal.command import DEFAULT_DB
+
+    telemetry.configure("WARNING")
+    given = settings(config, set_).with_flags("run", db=db).with_flags("dashboard", port=port)
+    chosen = given.section("dashboard", DashboardConfig)
+    free = ports.choose(chosen.port, DASHBOARD_PORT, "dashboard.port")
+    reader = Store.read(given.plain("run").get("db", DEFAULT_DB))
+    typer.echo(f"dashboard  http://{HOST}:{free}")
+    try:
+        serve(reader, chosen, free, time.time_ns)
     finally:
         reader.close()

@@ -4,6 +4,7 @@ In: an open connection and what a person wants to see. Out: frozen values. Pure 
 PostgreSQL; whoever calls several of them for one picture does so in one transaction.
 """
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -244,7 +245,8 @@ def place(conn: Connection) -> Place:
     meta = dict(conn.execute(select(meta_table.c.key, meta_table.c.value)).all())
     revision = msgspec.json.decode(meta["clock"], type=Clock).revision if "clock" in meta else 0
     seq = conn.execute(select(func.max(changes_table.c.seq))).scalar_one()
-    return Place(f"{created} {meta.get('source', '')}", revision, seq or 0)
+    identity = f"{created} {meta.get('source', '')}".encode()
+    return Place(hashlib.blake2b(identity, digest_size=8).hexdigest(), revision, seq or 0)
 
 
 class Counts(Struct, frozen=True):

@@ -42,8 +42,11 @@ class Subscription(Struct, frozen=True, forbid_unknown_fields=True):
         Of the database that `revision` and `seq` belong to; "" for a page that knows nothing yet.
     revision, seq
         Last revision of a bar and last number of a change that the page knows.
+    number
+        Comes back in every message, so that a page can tell those that answer an earlier wish.
     """
 
+    number: Annotated[int, Meta(ge=0)]
     venue: Name
     symbol: Name
     width: Literal[1, 10, 60]

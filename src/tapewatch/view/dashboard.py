@@ -1,0 +1,154 @@
+"""The dashboard in the browser: one process serves Streamlit's page, our components and the live channel.
+
+In: a database to read, settings, a port. Out: a server on loopback until it is told to stop. It sends
+nothing anywhere, and loads nothing from elsewhere.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from tapewatch import telemetry
+from tapewatch.store.sql import Reader
+from tapewatch.view.guard import LOOPBACK, Guard
+from tapewatch.view.live import Hub
+from tapewatch.view.routes import routes
+from tapewatch.view.services import Services, provide
+from tapewatch.view.theme import TOKENS, streamlit_theme
+
+PAGE = Path(__file__).with_name("page.py")
+HOST = "127.0.0.1"
+MESSAGE_MB = 8
+"""Largest message of Streamlit's own socket; the page's are a few kilobytes."""
+
+
+class DashboardConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Section ``dashboard``."""
+
+    port: Annotated[int | None, Meta(ge=1, le=65_535, description="Port on loopback; none: 8710 or the next free")] = (
+        None
+    )
+    refresh_s: Annotated[float, Meta(ge=0.5, le=60, description="Seconds between counts; chart and log are faster")] = (
+        3.0
+    )
+    allowed_hosts: Annotated[
+        tuple[str, ...], Meta(description="Names of a reverse proxy under which the dashboard is reached")
+    ] = ()
+
+
+def serve(reader: Reader, config: DashboardConfig, port: int, clock: Callable[[], int]) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Parameters
+    ----------
+    port
+        Free, on loopback.
+    clock
+        Our wall clock, ns since the epoch.
+    """
+    import streamlit as st
+
+    _quiet_uvicorn()
+    provide(Services(reader, clock))
+    hub = Hub(reader, clock, config.refresh_s)
+    app = st.App(
+        PAGE,
+        routes=[Route("/", index), *routes(reader, hub, clock)],
+        lifespan=lambda _: lifespan(hub),
+        middleware=[Middleware(Guard, hosts=config.allowed_hosts)],
+    )
+    app.run(config=settings(port, config.allowed_hosts))
+
+
+def settings(port: int, allowed_hosts: tuple[str, ...] = ()) -> dict[str, object]:
+    """Configure Streamlit: loopback, silence, nothing for developers, our colours.
+
+    `postScriptGC` alone is a factor of ten in the server's load: it would collect all generations after each run.
+    """
+    return {
+        "server.address": HOST,
+        "server.port": port,
+        "server.headless": True,
+        "server.showEmailPrompt": False,
+        "server.fileWatcherType": "none",
+        "server.allowRunOnSave": False,
+        "server.allowedHosts": [*LOOPBACK, *allowed_hosts],
+        "server.maxMessageSize": MESSAGE_MB,
+        "browser.gatherUsageStats": False,
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+        "client.showErrorLinks": False,
+        "global.suppressDeprecationWarnings": True,
+        "logger.level": "warning",
+        "logger.hideWelcomeMessage": True,
+        "runner.postScriptGC": False,
+        "runner.magicEnabled": False,
+        **streamlit_theme(),
+    }
+
+
+@asynccontextmanager
+async def lifespan(hub: Hub) -> AsyncIterator[None]:
+    """Follow the database while the server runs; a follower that fails takes the server with it."""
+    following = asyncio.create_task(hub.run(), name="hub")
+    following.add_done_callback(_failed)
+    gc.collect()
+    gc.freeze()  # what is loaded now stays; collections need not look at it again
+    try:
+        yield
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+async def index(_: Request) -> Response:
+    """Streamlit's page with our title, icon and ground, dark unless the visitor has chosen otherwise."""
+    return HTMLResponse(_index(), headers={"cache-control": "no-cache"})
+
+
+def _index() -> str:
+    import streamlit
+
+    html = (files(streamlit) / "static" / "index.html").read_text(encoding="utf-8")
+    ground = TOKENS["ground"]
+    head = (
+        # Streamlit takes the system's theme where nothing is stored; ours is dark until somebody chooses.
+        "<script>(k=>{let t=localStorage.getItem(k);if(!t)localStorage.setItem(k,t='\"Dark\"');"
+        f"document.documentElement.style.background=t==='\"Light\"'?'{ground.light}':'{ground.dark}'}})"
+        "('stActiveTheme-'+location.pathname+'-v2')</script>"
+    )
+    icon = "./_stcore/bidi-components/tapewatch.top/favicon.svg"
+    replacements = (
+        ("<head>", f"<head>{head}"),
+        ("<title>Streamlit</title>", "<title>tapewatch</title>"),
+        ('href="./favicon.png"', f'href="{icon}"'),
+    )
+    for old, new in replacements:
+        html = html.replace(old, new, 1)
+    return html
+
+
+def _failed(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        telemetry.log(telemetry.DASHBOARD_FAILED, error=repr(error))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _quiet_uvicorn() -> None:
+    # Its start and stop are not news to anybody who reads our log.
+    import uvicorn.config
+
+    loggers: dict[str, Any] = uvicorn.config.LOGGING_CONFIG["loggers"]
+    loggers["uvicorn"]["level"] = "WARNING"

@@ -1,0 +1,110 @@
+// The line over the chart: symbol, price, change, what is open, the hour's range, and the width of the bars.
+
+import { capital, chip, h, setAttribute, setChildren, setText } from "../lib/dom.js";
+import { arrow, clock, number } from "../lib/figures.js";
+import { store } from "../lib/store.js";
+
+const WIDTHS = [
+  [1, "1 s"],
+  [10, "10 s"],
+  [60, "1 min"],
+];
+const keyOf = ({ venue, symbol }) => `${venue}:${symbol}`;
+
+export class Head {
+  constructor() {
+    this.select = h("select", {
+      "aria-label": "Symbol",
+      title: "Choose a symbol (press /)",
+      onchange: () => store.select(store.watch.find((each) => keyOf(each) === this.select.value)),
+    });
+    this.price = h("span", { class: "price" });
+    this.change = h("span", { class: "change" });
+    this.open = h("span", { class: "opened" });
+    this.figures = ["High", "Low", "Trades"].map((label) => {
+      const value = h("span");
+      return { label, value, element: h("span", { class: "figure" }, h("span", { class: "muted" }, label), value) };
+    });
+    this.asOf = h("span", { class: "muted as-of" });
+    this.widths = WIDTHS.map(([width, text]) =>
+      h("button", { type: "button", onclick: () => store.select(store.lane, { width }) }, text),
+    );
+    this.element = h(
+      "div",
+      { class: "head" },
+      this.select,
+      this.price,
+      this.change,
+      h("span", { class: "break" }),
+      this.open,
+      ...this.figures.map(({ element }) => element),
+      this.asOf,
+      h("span", { class: "spring" }),
+      h("span", { class: "segments", role: "group", "aria-label": "Width of a bar" }, ...this.widths),
+    );
+    this.element.addEventListener("focusout", () => this.#drawSymbols());
+  }
+
+  focusSymbol() {
+    this.select.focus();
+    try {
+      this.select.showPicker();
+    } catch {
+      // Some browsers open it only for a pointer; the focus is enough to choose with the keyboard.
+    }
+  }
+
+  draw() {
+    const watched = store.watched;
+    this.#drawSymbols();
+    this.widths.forEach((button, i) => setAttribute(button, "aria-pressed", WIDTHS[i][0] === store.width));
+    if (!watched || store.priceOf(watched) === null) {
+      setText(this.price, "");
+      setText(this.asOf, "no price yet");
+      this.change.replaceChildren();
+      this.change.shownKey = null;
+      for (const { element } of this.figures) element.hidden = true;
+      this.open.hidden = true;
+      return;
+    }
+    setText(this.price, number(store.priceOf(watched), watched.decimals));
+    setAttribute(this.price, "data-old", !store.fresh);
+    this.#drawChange(watched);
+    this.#drawOpen(watched);
+    const values = [
+      watched.high === null ? "" : number(watched.high, watched.decimals),
+      watched.low === null ? "" : number(watched.low, watched.decimals),
+      store.fresh ? `${number(store.series.tradesAMinute(store.clock))} a minute` : "",
+    ];
+    this.figures.forEach(({ element, value }, i) => {
+      element.hidden = !values[i];
+      setText(value, values[i]);
+    });
+    setText(this.asOf, store.fresh || !store.now ? "" : `as of ${store.now.as_of || clock(store.now.last ?? store.now.now)}`);
+  }
+
+  #drawSymbols() {
+    if (this.element.getRootNode().activeElement === this.select && this.select.options.length) return;
+    const watch = store.watch ?? [];
+    const several = new Set(watch.map(({ venue }) => venue)).size > 1;
+    setChildren(this.select, watch.map(keyOf).join(), () =>
+      watch.map((each) =>
+        h("option", { value: keyOf(each) }, several ? `${each.symbol} · ${each.venue}` : each.symbol),
+      ),
+    );
+    if (!watch.length) setChildren(this.select, "none", () => h("option", {}, "No symbol"));
+    if (store.lane && this.select.value !== keyOf(store.lane)) this.select.value = keyOf(store.lane);
+  }
+
+  #drawChange({ change, change_words: words }) {
+    setChildren(this.change, `${words}`, () =>
+      words ? [`${arrow(change < 0 ? "down" : change > 0 ? "up" : "")} ${words} `, h("span", { class: "muted" }, "1 h")] : [],
+    );
+  }
+
+  #drawOpen({ worst, open }) {
+    this.open.hidden = !worst;
+    setChildren(this.open, `${worst}${open}`, () => (worst ? chip(worst, `${capital(worst)}, ${open} open`) : []));
+    setAttribute(this.open, "title", "Worst anomaly that is open on this symbol");
+  }
+}

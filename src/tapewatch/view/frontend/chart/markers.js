@@ -1,0 +1,71 @@
+// Where markers and their labels go: worst first, none over another; what finds no place is still in the ribbon.
+
+import { SEVERITIES } from "../lib/dom.js";
+
+export const RADIUS = { high: 6.5, medium: 5, low: 5 };
+const FIRST = 13; // from the bar's end to the middle of the nearest marker
+const STEP = 14;
+const LEVELS = 3;
+const AIR = 1.5;
+const LABELS = 4;
+const LABEL_HEIGHT = 16;
+
+/** The least ratio of peak to limit that a marker needs, by severity, when bars are so many pixels wide. */
+export const leastRatio = (spacing) => ({
+  high: 0,
+  medium: spacing < 5 ? 2.5 : spacing < 9 ? 1.5 : 0,
+  low: spacing < 9 ? Infinity : 0,
+});
+
+const worstFirst = (a, b) =>
+  SEVERITIES.indexOf(a.row.severity) - SEVERITIES.indexOf(b.row.severity) || b.row.ratio - a.row.ratio;
+
+const apart = (x, y, radius, other) =>
+  Math.abs(other.x - x) >= radius + other.radius + AIR || Math.abs(other.y - y) >= radius + other.radius + AIR;
+
+/**
+ * Place markers.
+ *
+ * `candidates` are {row, x, base, up}: the anomaly, the middle of its bar, the bar's end on its side, and the side.
+ * Markers stay between `top` and `bottom`. Returns {row, x, y, radius, base, up} each.
+ */
+export const placeMarkers = (candidates, { top, bottom, spacing, focus }) => {
+  const least = leastRatio(spacing);
+  const placed = [];
+  for (const { row, x, base, up } of [...candidates].sort(worstFirst)) {
+    if (row.ratio < least[row.severity] && row.id !== focus) continue;
+    const radius = RADIUS[row.severity];
+    for (let level = 0; level < LEVELS; level++) {
+      const y = base + (up ? -1 : 1) * (FIRST + level * STEP);
+      if (y < top || y > bottom || !placed.every((other) => apart(x, y, radius, other))) continue;
+      placed.push({ row, x, y, radius, base, up });
+      break;
+    }
+  }
+  return placed;
+};
+
+/** Label the largest high markers with their peak; `measure` gives a text's width. Returns {marker, text, x, y, width}. */
+export const placeLabels = (markers, { right, measure }) => {
+  const taken = markers.map(({ x, y, radius }) => ({ left: x - radius, right: x + radius, y, radius }));
+  const labels = [];
+  for (const marker of markers.filter(({ row }) => row.severity === "high").slice(0, LABELS)) {
+    const width = measure(marker.row.peak) + 8;
+    const own = taken[markers.indexOf(marker)];
+    const free = (x) =>
+      x >= 2 &&
+      x + width <= right - 4 &&
+      taken.every(
+        (other) =>
+          other === own ||
+          other.right < x - 1 ||
+          other.left > x + width + 1 ||
+          Math.abs(other.y - marker.y) > other.radius + LABEL_HEIGHT / 2,
+      );
+    const x = [marker.x + marker.radius + 4, marker.x - marker.radius - 4 - width].find(free);
+    if (x === undefined) continue;
+    labels.push({ marker, text: marker.row.peak, x, y: marker.y, width });
+    taken.push({ left: x, right: x + width, y: marker.y, radius: LABEL_HEIGHT / 2 });
+  }
+  return labels;
+};
