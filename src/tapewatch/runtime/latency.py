@@ -44,5 +44,5 @@ class Latency:
             self._refreshed_ns = committed_ns
             while self._window[0][0] < committed_ns - WINDOW_NS:
                 self._window.popleft()
-            p50, p99 = np.percentile(np.concatenate([part for _, part in self._window]), [50, 99])
+            p50, p99 = np.percentile(np.concatenate([part for _, part in self._window]), [50, 99]).tolist()
             self.p50_ms, self.p99_ms = round(p50 / MS_NS, 1), round(p99 / MS_NS, 1)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import msgspec
 
@@ -42,8 +43,8 @@ class LiveSource:
 
     @property
     def ended(self) -> str | None:
-        """A venue ends only when it is stopped."""
-        return "capture was stopped" if self._task is not None and self._task.done() else None
+        """A venue never ends."""
+        return None
 
     @property
     def waiting(self) -> int:
@@ -64,12 +65,11 @@ class LiveSource:
         ConfigError
             The session ended because its address cannot be one.
         """
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._arrived.wait()
-        except TimeoutError:
-            return
-        if self._task is not None and self._task.done():
+        assert self._task is not None, "started before it is waited for"
+        if self._task.done():
             self._task.result()
 
     def take(self, limit: int) -> Rows | None:
@@ -77,7 +77,7 @@ class LiveSource:
         if self._session is None or not self._rows:
             return None
         taken, self._rows = self._rows[:limit], self._rows[limit:]
-        if not self._rows and self.ended is None:
+        if not self._rows:
             self._arrived.clear()
         return Rows.of(self._session.lanes, taken)
 
