@@ -15,7 +15,7 @@ from tapewatch.simulate.products import Product
 from tapewatch.simulate.sweeps import PRINTS_MEAN
 
 _FIRST_S = (15.0, 20.0)
-_EVERY_S = (60.0, 180.0)
+_EVERY_S = (61.0, 179.0)  # one to three minutes, with room for rounding to a whole second
 _APART_S = 75.0  # on one symbol, so that a plant does not stand in the samples of the next
 _SAMPLES = 61  # completed seconds until the rules that need a history are armed
 
@@ -72,12 +72,12 @@ class Scenario:
         first = names.index("BTC-USD") if "BTC-USD" in names else 0
         kinds = self._deck(len(_KINDS), avoid=_KINDS.index("flash_crash"))
         symbols = self._deck(len(names), avoid=first)
-        start_ns = self._open_ns + self._draw_ns(_FIRST_S)
-        yield self._label("flash_crash", names[first], start_ns)
+        label = self._label("flash_crash", names[first], self._open_ns + self._draw_ns(_FIRST_S))
         while True:
+            yield label
             symbol = names[next(symbols)]
-            start_ns = max(start_ns + self._draw_ns(_EVERY_S), self._ends[symbol] + int(_APART_S * NS))
-            yield self._label(_KINDS[next(kinds)], symbol, start_ns)
+            start_ns = max(label.start_ts + self._draw_ns(_EVERY_S), self._ends[symbol] + int(_APART_S * NS))
+            label = self._label(_KINDS[next(kinds)], symbol, start_ns)
 
     def _label(self, kind: Kind, symbol: str, start_ns: int) -> Label:
         sizes, durations = _DRAWS[kind]

@@ -1,0 +1,82 @@
+"""Helpers around the simulated exchange: seconds of a market, rows for the detector, a client that only listens."""
+
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tapewatch.model import NS, PRICE_SCALE, ROW, Kind, Lane, Rows
+from tapewatch.simulate.history import History
+from tapewatch.simulate.market import Block, Market, Prints
+from tapewatch.simulate.plants import Label
+from tapewatch.simulate.products import PRODUCTS, Product
+from tapewatch.simulate.publisher import Publisher
+
+START_NS = 1_783_465_080 * NS
+"""2026-07-07T22:58:00Z."""
+
+
+def trade(market: Market, seconds: int) -> list[Block]:
+    """Take the first seconds from the start on."""
+    blocks = (block for block in market.blocks() if block.start_ns >= market.start_ns)
+    return list(itertools.islice(blocks, seconds))
+
+
+def prints_of(blocks: Sequence[Block], index: int) -> Prints:
+    """One product's prints, in order."""
+    return np.concatenate([block.by_product[index] for block in blocks])
+
+
+def prices(prints: Prints, product: Product) -> NDArray[np.float64]:
+    """Prices in the quote currency."""
+    return prints["ticks"] / product.ticks_per_unit
+
+
+def rows_of(block: Block, products: Sequence[Product], heard: NDArray[np.int64]) -> Rows:
+    """Make what capture would of a second: its trades, then a CLOCK per lane; `heard` keeps the last frames' times."""
+    data = np.zeros(len(block.prints) + len(products), dtype=ROW)
+    trades, clocks = data[: len(block.prints)], data[len(block.prints) :]
+    for name in ("ts", "trade_id", "sequence", "side"):
+        trades[name] = block.prints[name]
+    units = np.array([PRICE_SCALE // product.ticks_per_unit for product in products])
+    trades["price"] = block.prints["ticks"] * units[block.prints["product"]]
+    trades["size"] = block.prints["size"] / 1e8
+    trades["lane"] = block.prints["product"]
+    trades["recv_ts"] = trades["ts"]
+    trades["kind"] = Kind.TRADE
+    loud = [i for i in range(len(products)) if i not in block.muted]
+    heard[loud] = block.start_ns + NS - 1
+    clocks["lane"] = np.arange(len(products))
+    clocks["recv_ts"] = block.start_ns + NS
+    clocks["aux"] = heard
+    clocks["kind"] = Kind.CLOCK
+    return Rows(tuple(Lane("coinbase", product.id) for product in products), data)
+
+
+class Listener:
+    """A client without a socket: it keeps what is sent to it."""
+
+    def __init__(self, products: Sequence[Product] = PRODUCTS) -> None:
+        self.matches = self.heartbeats = [product.id for product in products]
+        self.raw: list[bytes] = []
+
+    def send(self, frames: list[bytes], now_ns: int, *, matches: bool = False) -> None:  # noqa: ARG002  # a Client's
+        self.raw += frames
+
+    @property
+    def frames(self) -> list[dict[str, Any]]:
+        return [json.loads(raw) for raw in self.raw]
+
+
+def publisher(market: Market, planted: Callable[[Sequence[Label]], None] = lambda _: None) -> Publisher:
+    """Make a publisher with a history of its own."""
+    return Publisher(market, History(market.products), planted)
+
+
+def publish_until(source: Publisher, until_ns: int, *clients: Listener) -> None:
+    """Publish everything up to a time, as a loop that comes late does."""
+    while source.publish(until_ns, clients):  # type: ignore[arg-type]
+        pass
