@@ -1,11 +1,15 @@
-"""The page of the rules, sentence by sentence, with values worked out by hand: rows, bars, rules."""
+"""The page of the rules, sentence by sentence, with values worked out by hand: rows, bars, rules.
+
+Every example is put to the oracle and to the detector, which must agree on all that it comes to.
+"""
 
 from fractions import Fraction
 
 import pytest
 
+from support.agreement import agreed
 from support.markets import START, Tape, ns, units
-from support.oracle import Bar, Verdict, judge
+from support.oracle import Bar, Verdict
 from tapewatch.model import Anomaly, Lane
 
 BTC = Lane("coinbase", "BTC-USD")
@@ -13,7 +17,7 @@ LINK = Lane("coinbase", "LINK-USD")
 
 
 def look(tape: Tape) -> Verdict:
-    return judge(tape.rows())
+    return agreed(tape.rows())
 
 
 def opened(tape: Tape, rule: str) -> list[Anomaly]:
@@ -174,6 +178,12 @@ def test_the_reference_is_the_latest_row_at_the_extreme() -> None:
     down = Tape(BTC).trade(0, 200).trade(1, 199).trade(2, 200).trade(3, 199).trade(4, 170)
     (jump,) = opened(down, "abs_jump")
     assert (jump.reference_price, jump.reference_ts, jump.observed) == (200.0, START + ns(2), -30.0)
+
+
+def test_the_latest_row_at_the_extreme_is_found_again_when_an_older_extreme_leaves() -> None:
+    tape = Tape(BTC).trade(0, 90).trade(1, 100).trade(2, 101).trade(3, 100).trade(4, 101).trade(12, 130)
+    (jump,) = opened(tape, "abs_jump")
+    assert (jump.reference_price, jump.reference_ts, jump.observed) == (100.0, START + ns(3), 30.0)
 
 
 def test_percent_is_observed_with_its_sign() -> None:
@@ -350,6 +360,13 @@ def test_one_clock_can_end_a_silence_and_open_the_next() -> None:
     ]
     # A frame of the same time, or an older one, ends nothing.
     assert told(Tape(BTC).clock(6, 1).clock(7, 1).clock(8, 0)) == [("opened", "silent_feed", None)]
+
+
+def test_the_peak_of_a_silence_is_its_longest() -> None:
+    # The time of the last frame should not step back; where it does, a later clock may tell of less silence.
+    (silence,) = look(Tape(BTC).clock(6, 1).clock(8, 0).clock("8.5", 1)).open
+    assert (silence.peak_observed, silence.peak_ts, silence.peak_reference_ts) == (8.0, START + ns(8), START)
+    assert (silence.last_ts, silence.triggers) == (START + ns("8.5"), 3)
 
 
 def test_missing_trades_are_one_anomaly_while_any_gap_is_open() -> None:

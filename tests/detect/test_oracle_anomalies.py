@@ -1,12 +1,16 @@
-"""The page of the rules, sentence by sentence: how anomalies open, grow, end and are written."""
+"""The page of the rules, sentence by sentence: how anomalies open, grow, end and are written.
+
+Every example is put to the oracle and to the detector, which must agree on all that it comes to.
+"""
 
 import hashlib
 
 import msgspec
 import pytest
 
+from support.agreement import agreed
 from support.markets import START, Tape, ns
-from support.oracle import Armed, judge
+from support.oracle import Armed
 from tapewatch.model import Anomaly, Change, Flag, Lane
 
 BTC = Lane("coinbase", "BTC-USD")
@@ -14,11 +18,11 @@ LINK = Lane("coinbase", "LINK-USD")
 
 
 def changes(tape: Tape, rule: str = "pct_spike") -> list[Change]:
-    return [change for change in judge(tape.rows()).changes if change.anomaly.rule == rule]
+    return [change for change in agreed(tape.rows()).changes if change.anomaly.rule == rule]
 
 
 def the_open(tape: Tape, rule: str = "pct_spike") -> Anomaly:
-    return next(anomaly for anomaly in judge(tape.rows()).open if anomaly.rule == rule)
+    return next(anomaly for anomaly in agreed(tape.rows()).open if anomaly.rule == rule)
 
 
 def first(tape: Tape, rule: str = "pct_spike") -> Anomaly:
@@ -40,7 +44,7 @@ def test_a_firing_row_counts_and_holds_only_from_half_of_the_peak() -> None:
 def test_a_larger_observation_becomes_the_peak_with_what_it_was_compared_with() -> None:
     tape = Tape(LINK).trade(0, 100).trade(1, 101).trade(2, 99).trade(3, 102).trade(4, 102)
     anomaly = the_open(Tape(LINK).trade(0, 100).trade(1, 101))
-    peaked = next(a for a in judge(tape.rows()).open if a.direction == "up")
+    peaked = next(a for a in agreed(tape.rows()).open if a.direction == "up")
     assert (anomaly.price, anomaly.reference_price, anomaly.observed) == (101.0, 100.0, 1.0)
     assert (peaked.price, peaked.reference_price, peaked.observed, peaked.id) == (101.0, 100.0, 1.0, anomaly.id)
     assert peaked.peak_observed == 100.0 * (3.0 / 99.0)
@@ -50,7 +54,7 @@ def test_a_larger_observation_becomes_the_peak_with_what_it_was_compared_with() 
 
 
 def test_a_crash_and_its_rebound_are_two_anomalies() -> None:
-    verdict = judge(Tape(LINK).trade(0, 100).trade(1, 90).trade(2, 100).rows())
+    verdict = agreed(Tape(LINK).trade(0, 100).trade(1, 90).trade(2, 100).rows())
     assert [(a.direction, a.peak_observed < 0) for a in verdict.open] == [("down", True), ("up", False)]
 
 
@@ -139,7 +143,7 @@ def test_on_one_row_ends_come_first_then_the_table_up_before_down() -> None:
         "abs_jump": {"limit_quote": 1, "window_s": 300, "quiet_s": 60},
     }
     tape = Tape(BTC).trade(0, 100).trade(1, 103).trade(2, 90).trade(70, 101)
-    told = judge(tape.rows(), lambda _lane: wide).changes
+    told = agreed(tape.rows(), wide).changes
     assert [(c.change, c.anomaly.rule, c.anomaly.direction) for c in told if c.at == START + ns(70)] == [
         ("ended", "pct_spike", "up"),
         ("ended", "pct_spike", "down"),
@@ -155,7 +159,7 @@ def test_on_one_row_ends_come_first_then_the_table_up_before_down() -> None:
 
 def test_a_clock_ends_market_anomalies_before_it_speaks_of_silence() -> None:
     tape = Tape(LINK).trade(0, 100).trade(1, 101).clock(70, 60, 70)
-    told = judge(tape.rows()).changes
+    told = agreed(tape.rows()).changes
     assert [(c.change, c.anomaly.rule) for c in told][1:] == [("ended", "pct_spike"), ("opened", "silent_feed")]
 
 
@@ -176,6 +180,15 @@ def test_a_gap_not_filled_within_the_window_spoils_the_quality() -> None:
 def test_the_gaps_time_is_that_of_the_trade_before_it(at: str, quality: str) -> None:
     tape = Tape(LINK).trade(0, 100).gap(3, 2, 2).trade(4, 100).trade(at, 101)
     assert first(tape).quality == quality
+
+
+def test_a_gap_given_up_for_the_65th_is_never_filled() -> None:
+    tape = Tape(LINK).trade(0, 100)
+    for gap in range(65):
+        tape.gap(0, 2 + gap, 2 + gap)
+    for gap in range(65):
+        tape.filled(0, 2 + gap, 2 + gap)
+    assert first(tape.trade(1, 101)).quality == "gap"
 
 
 def test_a_gap_before_any_trade_has_no_time() -> None:
@@ -220,6 +233,7 @@ def test_history_is_that_of_the_opening_row() -> None:
     assert the_open(fetched).history
     assert the_open(fetched.trade(2, 105)).history
     assert not the_open(Tape(LINK).trade(0, 100, flags=Flag.HISTORY).trade(1, 101)).history
+    assert the_open(Tape(LINK).gap(0, 1, 1, flags=Flag.HISTORY), "tape_gap").history
 
 
 # --- how it is written --------------------------------------------------------------------------------------
@@ -292,6 +306,11 @@ def test_a_dollar_jump_in_words() -> None:
     assert first(tape, "abs_jump").explain == (
         "BTC-USD fell 2,000.000 in 1.0 s, from 114,210.125 to 112,210.125 (limit 30.00 in 10 s)"
     )
+
+
+def test_seconds_are_rounded_half_even() -> None:
+    assert " in 8.4 s," in first(Tape(LINK).trade(0, 100).trade("8.35", 101)).explain
+    assert " in 8.2 s," in first(Tape(LINK).trade(0, 100).trade("8.25", 101)).explain
 
 
 def test_a_breakout_in_words() -> None:

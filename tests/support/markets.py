@@ -119,6 +119,7 @@ STEADY = 14  # so many of them do not end a second's trade by much
 MOVES = ("tick", "none", "run", "percent", "amount", "share", "leap")
 WILD = (4, 1, 2, 2, 2, 1, 1)
 MILD = (60, 5, 3, 1, 1, 2, 0)  # small σ, so that the rules that measure it speak too
+FLAT = (0, 60, 0, 0, 2, 2, 0)  # hardly any σ, so that floors decide
 
 
 class _Walk:
@@ -142,8 +143,9 @@ class _Walk:
         """Draw what capture lets go next: one row, or two that belong together."""
         weights = {
             "mild": (300, 1, 1, 1, 20, 1),
+            "flat": (300, 1, 1, 1, 20, 1),
             "wild": (30, 1, 1, 1, 4, 1),
-            "torn": (10, 8, 3, 2, 4, 3),
+            "torn": (10, 8, 3, 1, 4, 3),
             "deaf": (6, 1, 1, 1, 8, 1),
         }[self.temper]
         draw = (self._trade, self._gap, self._late, self._filled, self._clock, self._again)
@@ -175,18 +177,22 @@ class _Walk:
         return Flag.HISTORY if self.rng.random() < 0.1 else 0
 
     def _rest(self) -> None:
-        steady = self.rng.random() < {"mild": 0.995, "wild": 0.8, "torn": 0.5, "deaf": 0.5}[self.temper]
+        steady = self.rng.random() < {"mild": 0.995, "flat": 0.995, "wild": 0.8, "torn": 0.5, "deaf": 0.5}[self.temper]
         self.now += self.rng.choice(PAUSES[:STEADY] if steady else PAUSES)
 
     def _trade(self) -> list[RowTuple]:
         self._rest()
         self._move()
+        if self.gaps and self.rng.random() < 0.02:  # it stood in a gap, and comes too late to be a trade
+            return [self._row(Kind.TRADE, self.rng.choice(self.gaps)[1], self.price, 0, 0)]
         self.number += 1
         return [self._row(Kind.TRADE, self.number, self.price, 0, self._history())]
 
     def _move(self) -> None:
-        move = self.rng.choices(MOVES, MILD if self.temper == "mild" else WILD)[0]
+        move = self.rng.choices(MOVES, {"mild": MILD, "flat": FLAT}.get(self.temper, WILD))[0]
         start = self.rng.choice(self.recent[-3:] if self.temper == "mild" else self.recent[-12:])
+        if self.temper == "flat":
+            self.price = start = self.recent[0]
         sign = self.rng.choice((-1, 1))
         shy = self.rng.choice((0, 0, 1))  # one unit short of the limit
         tick = max(1, self.price // 10**5)
@@ -246,7 +252,7 @@ class _Walk:
 
 def adversarial(rng: random.Random, count: int, lanes: int = 2) -> Rows:
     """Draw a tape that breaks every habit of a market, about `count` rows long."""
-    walks = [_Walk(rng, lane, rng.choice(("mild", "mild", "wild", "torn", "deaf"))) for lane in range(lanes)]
+    walks = [_Walk(rng, lane, rng.choice(("mild", "mild", "flat", "wild", "torn", "deaf"))) for lane in range(lanes)]
     tuples: list[RowTuple] = []
     while len(tuples) < count:
         tuples += rng.choice(walks).rows()

@@ -80,6 +80,7 @@ class Verdict(NamedTuple):
     open: list[Anomaly]  # sorted as files are
     new: list[bool]
     bars: dict[BarKey, Bar]
+    ledgers: dict[Lane, tuple[int, tuple[tuple[int, int], ...]]]  # highest id named (-1: none yet), open gaps
 
 
 class Gap:
@@ -306,7 +307,8 @@ def judge(tape: Rows, parameters: Callable[[Lane], Armed] = defaults) -> Verdict
             lanes[name] = LaneOracle(name, parameters(name), changes)
         new.append(lanes[name].take(row))
     still = [anomaly for lane in lanes.values() for anomaly in lane.open.values()]
-    return Verdict(changes, sorted(still, key=Anomaly.sort_key), new, bars_of(tape, new))
+    ledgers = {name: (lane.highest, tuple((gap.first, gap.last) for gap in lane.gaps)) for name, lane in lanes.items()}
+    return Verdict(changes, sorted(still, key=Anomaly.sort_key), new, bars_of(tape, new), ledgers)
 
 
 def bars_of(tape: Rows, new: list[bool]) -> dict[BarKey, Bar]:

@@ -19,6 +19,7 @@ from support.oracle_words import (
     missing_sentence,
     price_text,
     quote_of,
+    rounded,
     silence_sentence,
     stretch_sentence,
     window_sentence,
@@ -155,7 +156,7 @@ class PctSpike(_Move):
         self.unit = "percent"
         self.threshold = float(parameters["threshold_pct"])
         self.share = exact(parameters["threshold_pct"]) / 100
-        self.limit_text = f"{self.threshold:.2f} %"
+        self.limit_text = f"{rounded(self.threshold, 2)} %"
 
     def reaches(self, move: int, start: int) -> bool:
         return move * self.share.denominator >= start * self.share.numerator
@@ -164,7 +165,7 @@ class PctSpike(_Move):
         return 100.0 * (float(move) / float(start))
 
     def shown(self, price: int, start: int) -> str:
-        return f"{self.printed(abs(price - start), start):.2f} %"
+        return f"{rounded(self.printed(abs(price - start), start), 2)} %"
 
 
 class AbsJump(_Move):

@@ -64,7 +64,7 @@ def difference_text(price: int, start: int) -> str:
 
 def seconds_text(ns: int) -> str:
     """Write a duration in seconds with 1 decimal."""
-    return f"{float(ns) / 1e9:.1f}"
+    return rounded(Fraction(ns, NS), 1)
 
 
 def window_sentence(
