@@ -57,14 +57,20 @@ SLOT = np.dtype(
 _HISTORY = np.uint16(Flag.HISTORY)
 
 QUALITIES: tuple[Quality, ...] = ("complete", "late", "gap")
-UP, DOWN = 0, 1
-"""Slots of a market rule; feed rules have the first one only."""
+NOTHING = -1
+"""What `fire` answers when the firing row is no event of its own."""
 
 
 @kernel
-def emit(slots: NDArray[np.void], d: int, change: int, row: int, at: int, events: NDArray[np.void], count: int) -> int:
-    """Copy the record as it stands to the events; return their new count."""
-    events[count] = slots[d]
+def was_history(row: np.void) -> int:
+    """Tell whether a row was fetched as history at a warm start."""
+    return 1 if row["flags"] & _HISTORY else 0
+
+
+@kernel
+def emit(slot: np.void, change: int, row: int, at: int, events: NDArray[np.void], count: int) -> int:
+    """Copy a slot as it stands to the events; return their new count."""
+    events[count] = slot
     events[count]["row"] = row
     events[count]["at"] = at
     events[count]["change"] = change
@@ -72,27 +78,28 @@ def emit(slots: NDArray[np.void], d: int, change: int, row: int, at: int, events
 
 
 @kernel
-def was_history(data: NDArray[np.void], row: int) -> int:
-    """Tell whether a row was fetched as history at a warm start."""
-    return 1 if data[row]["flags"] & _HISTORY else 0
+def gone_quiet(slot: np.void, at: int, quiet_ns: int) -> bool:
+    """Tell whether an anomaly is open and nothing has held it for more than `quiet_ns` when time reaches `at`."""
+    return bool(slot["open"] != 0 and at - slot["last_ts"] > quiet_ns)
 
 
 @kernel
-def end_quiet(slots: NDArray[np.void], quiet_ns: int, at: int, row: int, events: NDArray[np.void], count: int) -> int:
-    """End what has been quiet for more than `quiet_ns` when time reaches `at`, up before down."""
-    for d in range(2):
-        if slots[d]["open"] and at - slots[d]["last_ts"] > quiet_ns:
-            count = emit(slots, d, ENDED, row, at, events, count)
-            slots[d]["open"] = 0
+def end(slot: np.void, at: int, row: int, events: NDArray[np.void], count: int) -> int:
+    """End an anomaly; return the new count of events."""
+    count = emit(slot, ENDED, row, at, events, count)
+    slot["open"] = 0
     return count
+
+
+# The two functions below take records and no arrays: numba counts references to arrays with locked
+# instructions at every call, which on rows that fire costs more than all the rest.
 
 
 @kernel
 def fire(
-    slots: NDArray[np.void],
-    d: int,
-    data: NDArray[np.void],
-    row: int,
+    slot: np.void,
+    direction: int,
+    row: np.void,
     ts: int,
     reference: int,
     reference_n: int,
@@ -100,90 +107,58 @@ def fire(
     observed: float,
     threshold: float,
     gap_inside: bool,
-    events: NDArray[np.void],
-    count: int,
 ) -> int:
     """Fold one firing trade into its anomaly: open it, or count, hold, peak and escalate.
 
     Peak, hold and escalation compare printed values; the limit is that of the opening row.
-    Returns the new count of events.
+    Returns OPENED, ESCALATED or NOTHING.
     """
-    if slots[d]["open"] == 0:
-        _open(slots, d, data, row, ts, reference, reference_n, reference_ts, observed, threshold, gap_inside)
-        _peak(slots, d, data, row, ts, reference, reference_n, reference_ts, observed)
-        escalate(slots, d, abs(observed), ts)
-        return emit(slots, d, OPENED, row, ts, events, count)
-    slots[d]["triggers"] += 1
     size = abs(observed)
-    peak = abs(slots[d]["peak_observed"])
+    if slot["open"] == 0:
+        late = row["recv_ts"] - row["ts"] > LATE_NS
+        slot["open"] = 1
+        slot["direction"] = direction
+        slot["quality"] = 2 if gap_inside else (1 if late else 0)
+        slot["history"] = was_history(row)
+        slot["opened_ts"] = ts
+        slot["key"] = row["trade_id"]
+        slot["price"] = row["price"]
+        slot["reference"] = reference
+        slot["reference_n"] = reference_n
+        slot["reference_ts"] = reference_ts
+        slot["observed"] = observed
+        slot["threshold"] = threshold
+        slot["next_step"] = 2.0 * threshold
+        slot["peak_observed"] = 0.0
+        slot["last_ts"] = ts
+        slot["triggers"] = 0
+        slot["escalation"] = 0
+        answer = OPENED
+    else:
+        answer = NOTHING
+    slot["triggers"] += 1
+    peak = abs(slot["peak_observed"])
     if 2.0 * size >= peak:
-        slots[d]["last_ts"] = ts
-        if size > peak:
-            _peak(slots, d, data, row, ts, reference, reference_n, reference_ts, observed)
-            if size >= slots[d]["next_step"]:
-                escalate(slots, d, size, ts)
-                return emit(slots, d, ESCALATED, row, ts, events, count)
-    return count
+        slot["last_ts"] = ts
+    if size > peak:
+        slot["peak_observed"] = observed
+        slot["peak_price"] = row["price"]
+        slot["peak_ts"] = ts
+        slot["peak_reference"] = reference
+        slot["peak_reference_n"] = reference_n
+        slot["peak_reference_ts"] = reference_ts
+        if escalate(slot, size, ts) and answer == NOTHING:
+            answer = ESCALATED
+    return answer
 
 
 @kernel
-def _open(
-    slots: NDArray[np.void],
-    d: int,
-    data: NDArray[np.void],
-    row: int,
-    ts: int,
-    reference: int,
-    reference_n: int,
-    reference_ts: int,
-    observed: float,
-    threshold: float,
-    gap_inside: bool,
-) -> None:
-    late = data[row]["recv_ts"] - data[row]["ts"] > LATE_NS
-    slots[d]["open"] = 1
-    slots[d]["direction"] = 1 - 2 * d
-    slots[d]["quality"] = 2 if gap_inside else (1 if late else 0)
-    slots[d]["history"] = was_history(data, row)
-    slots[d]["opened_ts"] = ts
-    slots[d]["key"] = data[row]["trade_id"]
-    slots[d]["price"] = data[row]["price"]
-    slots[d]["reference"] = reference
-    slots[d]["reference_n"] = reference_n
-    slots[d]["reference_ts"] = reference_ts
-    slots[d]["observed"] = observed
-    slots[d]["threshold"] = threshold
-    slots[d]["next_step"] = 2.0 * threshold
-    slots[d]["last_ts"] = ts
-    slots[d]["triggers"] = 1
-    slots[d]["escalation"] = 0
-    slots[d]["steps"][:] = 0
-
-
-@kernel
-def _peak(
-    slots: NDArray[np.void],
-    d: int,
-    data: NDArray[np.void],
-    row: int,
-    ts: int,
-    reference: int,
-    reference_n: int,
-    reference_ts: int,
-    observed: float,
-) -> None:
-    slots[d]["peak_observed"] = observed
-    slots[d]["peak_price"] = data[row]["price"]
-    slots[d]["peak_ts"] = ts
-    slots[d]["peak_reference"] = reference
-    slots[d]["peak_reference_n"] = reference_n
-    slots[d]["peak_reference_ts"] = reference_ts
-
-
-@kernel
-def escalate(slots: NDArray[np.void], d: int, size: float, ts: int) -> None:
-    """Note each step of 2, 4, 8 … times the limit that `size` reaches first."""
-    while size >= slots[d]["next_step"] and slots[d]["escalation"] < STEPS_MAX:
-        slots[d]["steps"][slots[d]["escalation"]] = ts
-        slots[d]["escalation"] += 1
-        slots[d]["next_step"] *= 2.0
+def escalate(slot: np.void, size: float, ts: int) -> bool:
+    """Note each step of 2, 4, 8 … times the limit that `size` reaches first; tell whether one was."""
+    if size < slot["next_step"]:
+        return False
+    while size >= slot["next_step"] and slot["escalation"] < STEPS_MAX:
+        slot["steps"][slot["escalation"]] = ts
+        slot["escalation"] += 1
+        slot["next_step"] *= 2.0
+    return True

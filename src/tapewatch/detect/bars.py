@@ -7,7 +7,7 @@ what is open and close, so increments can be merged in any order and any divisio
 import numpy as np
 from numpy.typing import NDArray
 
-from tapewatch.detect.kernels import join, kernel
+from tapewatch.detect.kernels import kernel
 from tapewatch.model import BAR, BAR_WIDTHS, NS, Bars, Kind, Rows
 
 BLOCK = 4096
@@ -36,11 +36,11 @@ def fold(rows: Rows, new: NDArray[np.bool_]) -> Bars:
     for start in range(0, len(rows.data), BLOCK):
         last = np.full(len(rows.lanes), -1, np.int64)
         count = _seconds(rows.data[start : start + BLOCK], new[start : start + BLOCK], last, buffer)
-        runs.append(buffer[:count].copy())
-    seconds = join(runs) if runs else buffer
+        runs.append(buffer[:count].tobytes())
+    seconds = np.frombuffer(b"".join(runs), BAR)
     by_width = [_merge(seconds, width) for width in BAR_WIDTHS[:1]]
     by_width += [_merge(by_width[0], width) for width in BAR_WIDTHS[1:]]
-    return Bars(rows.lanes, join(by_width))
+    return Bars(rows.lanes, np.frombuffer(b"".join(width.tobytes() for width in by_width), BAR))
 
 
 @kernel
@@ -113,7 +113,7 @@ def _merge(bars: NDArray[np.void], width: int) -> NDArray[np.void]:
     if not _sorted(bars):
         order = np.lexsort((bars["ts"], bars["lane"]))
     out = np.empty(len(bars), BAR)
-    return out[: _fold_runs(order, bars, width, out)].copy()
+    return out[: _fold_runs(order, bars, width, out)]
 
 
 @kernel

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tapewatch.detect.admit import GAP, GAPS_MAX, HEAD, admit, fresh_head
 from tapewatch.detect.anomaly import ENDED, SLOT
-from tapewatch.detect.kernels import join
+from tapewatch.detect.kernels import room, select
 from tapewatch.detect.record import Teller
 from tapewatch.detect.rule import Rule, RuleState, Work
 from tapewatch.detect.rules import RULES, RuleBook
@@ -31,8 +31,8 @@ EVENTS = 256
 VERSION = 1
 """Of the snapshot's layout."""
 
-Told = tuple[Teller, NDArray[np.void]]
-"""Events of one rule on one lane, and who can put them into words."""
+Told = tuple[Teller, bytes]
+"""Who can put the events of one rule on one lane into words, and the events: records of dtype SLOT."""
 
 
 class Update:
@@ -54,7 +54,7 @@ class Update:
         by_row = [
             (row, change.ordinal, change)
             for teller, events in self._told
-            for row, change in zip(events["row"].tolist(), teller.changes(events), strict=True)
+            for row, change in teller.changes(np.frombuffer(events, SLOT))
         ]
         by_row.sort(key=lambda item: item[:2])
         return [change for _, _, change in by_row]
@@ -86,11 +86,18 @@ class _Lane:
             if (params := rules.params(rule, lane.symbol)) is not None
         ]
 
-    def count(self, events: NDArray[np.void]) -> None:
-        """Give events their ordinals; the count is state, so that every division numbers them alike."""
+    def number(self, found: list[tuple[int, bytes]]) -> list[Told]:
+        """Give a block's events of all rules their ordinals; the count is state, so that divisions number alike."""
+        joined = b"".join(events for _, events in found)
+        events = np.frombuffer(joined, SLOT)
+        orders = np.repeat([order for order, _ in found], [len(part) // SLOT.itemsize for _, part in found])
+        ranks = np.lexsort((-events["direction"], orders, events["change"] != ENDED, events["row"]))
         first = int(self.head[0]["ordinal"])
-        events["ordinal"] = np.arange(first, first + len(events))
         self.head[0]["ordinal"] = first + len(events)
+        ordered = room(select(joined, SLOT, ranks), SLOT, 0)
+        ordered["ordinal"] = np.arange(first, first + len(events))
+        numbered = ordered.tobytes()
+        return [(self.rules[order].teller, select(numbered, SLOT, orders[ranks] == order)) for order, _ in found]
 
 
 class _Pending(Struct, array_like=True):
@@ -240,18 +247,11 @@ class Detector:
             self._events,
         )
         found = [
-            (order, join(parts))
+            (order, events)
             for order, armed in enumerate(lane.rules)
-            if (parts := armed.rule.scan(work, armed.state, armed.params))
+            if (events := armed.rule.scan(work, armed.state, armed.params))
         ]
-        if not found:
-            return []
-        events = join([part for _, part in found])
-        orders = np.repeat([order for order, _ in found], [len(part) for _, part in found])
-        ranks = np.lexsort((-events["direction"], orders, events["change"] != ENDED, events["row"]))
-        events, orders = events[ranks], orders[ranks]
-        lane.count(events)
-        return [(lane.rules[order].teller, events[orders == order]) for order, _ in found]
+        return lane.number(found) if found else []
 
     def _tell_pending(self) -> list[Told]:
         told = []
@@ -259,11 +259,12 @@ class Detector:
         for lane in self._lanes.values():
             for pending in lane.pending:
                 rule = by_name[pending.rule]
-                event = np.frombuffer(pending.slot, SLOT).copy()
+                event = room(pending.slot, SLOT, 0)
                 event["row"], event["at"], event["change"] = -1, event["last_ts"], ENDED
-                lane.count(event)
+                event["ordinal"] = lane.head[0]["ordinal"]
+                lane.head[0]["ordinal"] += 1
                 teller = Teller(lane.lane, rule, msgspec.json.decode(pending.params, type=rule.params))
-                told.append((teller, event))
+                told.append((teller, event.tobytes()))
             lane.pending = []
         return told
 
@@ -297,12 +298,21 @@ def _save(lane: _Lane) -> _SavedLane:
             _SavedRule(
                 armed.rule.name,
                 msgspec.json.encode(armed.params),
-                [slot.tobytes() if slot["open"] else b"" for slot in armed.state.slots],
-                [armed.state.queues[name].tobytes() for name in armed.rule.queues],
+                [_save_slot(armed.state.slots, d) for d in range(2)],
+                [armed.state.queues[name] for name in armed.rule.queues],
             )
             for armed in lane.rules
         ],
     )
+
+
+def _save_slot(slots: NDArray[np.void], d: int) -> bytes:
+    """Take out an open slot, without what earlier anomalies left behind in it."""
+    if not slots[d]["open"]:
+        return b""
+    slot = room(slots[d : d + 1].tobytes(), SLOT, 0)
+    slot[0]["steps"][slot[0]["escalation"] :] = 0
+    return slot.tobytes()
 
 
 def _restore(saved: _SavedLane, rules: RuleBook) -> _Lane:
@@ -320,6 +330,5 @@ def _restore(saved: _SavedLane, rules: RuleBook) -> _Lane:
         for d, slot in enumerate(one.slots):
             if slot:
                 armed.state.slots[d] = np.frombuffer(slot, SLOT)[0]
-        for (name, dtype), held in zip(armed.rule.queues.items(), one.queues, strict=True):
-            armed.state.queues[name] = np.frombuffer(held, dtype).copy()
+        armed.state.queues.update(zip(armed.rule.queues, one.queues, strict=True))
     return lane

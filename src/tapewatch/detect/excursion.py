@@ -7,7 +7,7 @@ is in force when the window opens. Up is measured from the lowest price in it, d
 import numpy as np
 from numpy.typing import NDArray
 
-from tapewatch.detect.anomaly import DOWN, UP, end_quiet, fire
+from tapewatch.detect.anomaly import NOTHING, emit, end, fire, gone_quiet
 from tapewatch.detect.kernels import EXTREME, advance, kernel, push_high, push_low, reaches, room
 from tapewatch.detect.rule import CLOCK, EVENTS_PER_ROW, FRESH, TRADE, Facts, RuleState, Work, drain
 from tapewatch.detect.words import price_text, seconds_text
@@ -39,6 +39,7 @@ def _loop(
 ) -> tuple[int, int]:
     low_head, low_tail, high_head, high_tail = ends[0], ends[1], ends[2], ends[3]
     share = float(num) / float(den) if den != 0 else 0.0
+    up, down = slots[0], slots[1]
     count = 0
     k = start
     rows = len(row)
@@ -47,8 +48,10 @@ def _loop(
         what = kind[k]
         if what in (TRADE, FRESH):
             now, p = ts[k], price[k]
-            if slots[UP]["open"] | slots[DOWN]["open"]:
-                count = end_quiet(slots, quiet_ns, now, row[k], events, count)
+            if gone_quiet(up, now, quiet_ns):
+                count = end(up, now, row[k], events, count)
+            if gone_quiet(down, now, quiet_ns):
+                count = end(down, now, row[k], events, count)
             if what == FRESH:
                 low_head, low_tail, high_head, high_tail = 0, 0, 0, 0
             low_head = advance(low, low_head, low_tail, now, window_ns)
@@ -60,14 +63,21 @@ def _loop(
                 observed = 100.0 * (float(p - lo) / float(lo)) if den != 0 else float(p - lo) / float(PRICE_SCALE)
                 gap = gap_ts[k] >= now - window_ns
                 since = low[low_head]["ts"]
-                count = fire(slots, UP, data, row[k], now, lo, 1, since, observed, threshold, gap, events, count)
+                told = fire(up, 1, data[row[k]], now, lo, 1, since, observed, threshold, gap)
+                if told != NOTHING:
+                    count = emit(up, told, row[k], now, events, count)
             if reaches(hi - p, hi, limit, num, den, share):
                 observed = -100.0 * (float(hi - p) / float(hi)) if den != 0 else -float(hi - p) / float(PRICE_SCALE)
                 gap = gap_ts[k] >= now - window_ns
                 since = high[high_head]["ts"]
-                count = fire(slots, DOWN, data, row[k], now, hi, 1, since, observed, threshold, gap, events, count)
+                told = fire(down, -1, data[row[k]], now, hi, 1, since, observed, threshold, gap)
+                if told != NOTHING:
+                    count = emit(down, told, row[k], now, events, count)
         elif what == CLOCK and ts[k] != 0:
-            count = end_quiet(slots, quiet_ns, ts[k], row[k], events, count)
+            if gone_quiet(up, ts[k], quiet_ns):
+                count = end(up, ts[k], row[k], events, count)
+            if gone_quiet(down, ts[k], quiet_ns):
+                count = end(down, ts[k], row[k], events, count)
         k += 1
     ends[0], ends[1], ends[2], ends[3] = low_head, low_tail, high_head, high_tail
     return k, count
@@ -80,7 +90,7 @@ def scan(
     quiet_ns: int,
     limit: tuple[int, int, int],
     threshold: float,
-) -> list[NDArray[np.void]]:
+) -> bytes:
     """Find moves of at least `limit` within the window.
 
     Parameters
@@ -90,8 +100,9 @@ def scan(
     threshold
         The limit as printed, in percent or in the quote currency.
     """
-    low, high = (room(state.queues[name], len(work.row)) for name in QUEUES)
-    ends = np.array([0, len(state.queues["low"]), 0, len(state.queues["high"])], dtype=np.int64)
+    low, high = (room(state.queues[name], EXTREME, len(work.row)) for name in QUEUES)
+    tails = (len(state.queues[name]) // EXTREME.itemsize for name in QUEUES)
+    ends = np.array([0, next(tails), 0, next(tails)], dtype=np.int64)
     columns = work[:6]
     events = drain(
         lambda start: _loop(
@@ -100,8 +111,8 @@ def scan(
         work,
         len(work.row),
     )
-    state.queues["low"] = low[ends[0] : ends[1]].copy()
-    state.queues["high"] = high[ends[2] : ends[3]].copy()
+    state.queues["low"] = low[ends[0] : ends[1]].tobytes()
+    state.queues["high"] = high[ends[2] : ends[3]].tobytes()
     return events
 
 

@@ -4,7 +4,7 @@ One source serves twice: numba compiles it, and with ``NUMBA_DISABLE_JIT=1`` the
 plain Python. No fastmath: sums keep their order, products are not fused (see `docs/decisions`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -163,14 +163,18 @@ def slide_sum(samples: NDArray[np.void], total: int, summed: int, tail: int, n: 
     return total
 
 
-def join(parts: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
-    """Concatenate records of one dtype; as plain bytes, because numpy compares all fields of all parts."""
-    dtype = parts[0].dtype
-    return np.concatenate([part.view(f"V{dtype.itemsize}") for part in parts]).view(dtype)
+# Between the loops records are kept as bytes: numpy copies, joins and selects structured arrays field
+# by field, which costs more than the loops themselves.
 
 
-def room(kept: NDArray[np.void], more: int) -> NDArray[np.void]:
-    """Copy what a queue holds to the front of a buffer with place for `more` entries."""
-    buffer = np.empty(len(kept) + more, dtype=kept.dtype)
+def room(kept: bytes, dtype: np.dtype[np.void], more: int) -> NDArray[np.void]:
+    """Put kept records to the front of a buffer with place for `more`."""
+    buffer = bytearray(len(kept) + more * dtype.itemsize)
     buffer[: len(kept)] = kept
-    return buffer
+    return np.frombuffer(buffer, dtype)
+
+
+def select(records: bytes, dtype: np.dtype[np.void], index: NDArray[Any]) -> bytes:
+    """Select records by index or mask."""
+    selected: NDArray[np.void] = np.frombuffer(records, f"V{dtype.itemsize}")[index]
+    return selected.tobytes()

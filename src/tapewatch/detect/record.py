@@ -33,10 +33,13 @@ class Teller:
         self._unit = rule.unit or lane.symbol.rpartition("-")[2]
         self._opening: dict[tuple[int, int], tuple[str, str, str]] = {}
 
-    def changes(self, events: NDArray[np.void]) -> list[Change]:
-        """Tell events of one lane and rule, in their order; `ordinal` holds each one's number."""
+    def changes(self, events: NDArray[np.void]) -> list[tuple[int, Change]]:
+        """Tell events, in their order, each with the index of its row."""
         return [
-            Change(CHANGES[values["change"]], values["at"], values["ordinal"], self._record(values, steps))
+            (
+                values["row"],
+                Change(CHANGES[values["change"]], values["at"], values["ordinal"], self._record(values, steps)),
+            )
             for values, steps in _plain(events)
         ]
 

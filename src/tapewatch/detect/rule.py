@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -68,11 +69,11 @@ class RuleState(NamedTuple):
     slots
         Shape (2,), dtype SLOT: the anomaly going up and the one going down (feed rules use the first).
     queues
-        Compact arrays that the rule declares, e.g. the extremes of its window. Replaced, never resized.
+        Records of the dtypes that the rule declares, e.g. the extremes of its window, as bytes.
     """
 
     slots: NDArray[np.void]
-    queues: dict[str, NDArray[np.void]]
+    queues: dict[str, bytes]
 
 
 class Facts(NamedTuple):
@@ -91,7 +92,8 @@ class Facts(NamedTuple):
     span: int
 
 
-Scan = Callable[[Work, RuleState, Any], list[NDArray[np.void]]]
+Scan = Callable[[Work, RuleState, Any], bytes]
+"""Folds one lane's new rows and returns events, records of dtype SLOT."""
 
 
 class Rule(NamedTuple):
@@ -119,7 +121,7 @@ class Rule(NamedTuple):
 
     def fresh(self) -> RuleState:
         """Build the state of a lane that has seen nothing."""
-        return RuleState(np.zeros(2, SLOT), {name: np.zeros(0, dtype) for name, dtype in self.queues.items()})
+        return RuleState(np.zeros(2, SLOT), dict.fromkeys(self.queues, b""))
 
 
 def parameters(params: Struct) -> dict[str, str]:
@@ -128,31 +130,35 @@ def parameters(params: Struct) -> dict[str, str]:
     return {name: plain_text(plain[name]) for name in sorted(plain) if plain[name] is not None}
 
 
-def drain(loop: Callable[[int], tuple[int, int]], work: Work, rows: int) -> list[NDArray[np.void]]:
+def drain(loop: Callable[[int], tuple[int, int]], work: Work, rows: int) -> bytes:
     """Run a loop that stops when the buffer of events is full, until all `rows` are done.
 
     `loop` takes the row to start at and returns the row it stopped before and the events it wrote.
+    Returns records of dtype SLOT.
     """
-    parts: list[NDArray[np.void]] = []
+    parts: list[bytes] = []
     row = 0
     while row < rows:
         row, count = loop(row)
         if count:
-            parts.append(work.events[:count].copy())
-    return parts
+            parts.append(work.events[:count].tobytes())
+    return b"".join(parts)
 
 
+@cache
 def ns_of(seconds: float) -> int:
     """Seconds to ns, exactly."""
     return int(Decimal(repr(seconds)) * NS)
 
 
+@cache
 def share_of(percent: float) -> tuple[int, int]:
     """Percent as the reduced fraction (num, den): 0.25 % is (1, 400)."""
     share = Fraction(repr(percent)) / 100
     return share.numerator, share.denominator
 
 
+@cache
 def units_of(price: float) -> int:
     """Quote currency to units of 1e-10, exactly."""
     return int(Decimal(repr(price)) * PRICE_SCALE)

@@ -5,9 +5,7 @@ What a desk with a position in one coin watches; meaningless across coins, so it
 
 from typing import Annotated
 
-import numpy as np
 from msgspec import Meta, Struct
-from numpy.typing import NDArray
 
 from tapewatch.detect import excursion
 from tapewatch.detect.rule import Facts, QuietS, Rule, RuleState, WindowS, Work, check_decimals, ns_of, units_of
@@ -27,7 +25,7 @@ class AbsJump(Struct, frozen=True, forbid_unknown_fields=True):
         check_decimals(self.limit_quote, 10, "limit_quote")
 
 
-def scan(work: Work, state: RuleState, params: AbsJump) -> list[NDArray[np.void]]:
+def scan(work: Work, state: RuleState, params: AbsJump) -> bytes:
     """Fold one lane's new rows."""
     units = (units_of(params.limit_quote), 0, 0)
     return excursion.scan(work, state, ns_of(params.window_s), ns_of(params.quiet_s), units, float(params.limit_quote))

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from tapewatch.detect import samples
-from tapewatch.detect.anomaly import DOWN, UP, end_quiet, fire
+from tapewatch.detect.anomaly import NOTHING, emit, end, fire, gone_quiet
 from tapewatch.detect.kernels import complete_second, enter_second, kernel, reaches, sigma_of_prices, slide_sum
 from tapewatch.detect.rule import (
     CLOCK,
@@ -69,6 +69,7 @@ def _loop(
     summed, total = -2, 0  # Σ of the n samples before `summed`
     known, sigma = -1, 0.0  # σ is computed at most once a second, and only behind the floor
     share = float(num) / float(den) if den != 0 else 0.0
+    up, down = slots[0], slots[1]
     count = 0
     k = start
     rows = len(row)
@@ -82,8 +83,10 @@ def _loop(
                 second[0]["end"] = 0
             if now >= second[0]["end"] and second[0]["end"] != 0:
                 tail = complete_second(second, taken, head, tail)
-            if slots[UP]["open"] | slots[DOWN]["open"]:
-                count = end_quiet(slots, quiet_ns, now, row[k], events, count)
+            if gone_quiet(up, now, quiet_ns):
+                count = end(up, now, row[k], events, count)
+            if gone_quiet(down, now, quiet_ns):
+                count = end(down, now, row[k], events, count)
             if tail - head >= n:
                 if summed != tail:
                     total = slide_sum(taken, total, summed, tail, n)
@@ -99,19 +102,22 @@ def _loop(
                         observed = float(deviation) / float(n * PRICE_SCALE)
                         gap = gap_ts[k] >= taken[tail - n]["ts"]
                         since = taken[tail - 1]["ts"]
-                        d = UP if deviation > 0 else DOWN
-                        count = fire(
-                            slots, d, data, row[k], now, total, n, since, observed, threshold, gap, events, count
-                        )
+                        slot, way = (up, 1) if deviation > 0 else (down, -1)
+                        told = fire(slot, way, data[row[k]], now, total, n, since, observed, threshold, gap)
+                        if told != NOTHING:
+                            count = emit(slot, told, row[k], now, events, count)
             enter_second(second, p, now)
         elif what == CLOCK and ts[k] != 0:
-            count = end_quiet(slots, quiet_ns, ts[k], row[k], events, count)
+            if gone_quiet(up, ts[k], quiet_ns):
+                count = end(up, ts[k], row[k], events, count)
+            if gone_quiet(down, ts[k], quiet_ns):
+                count = end(down, ts[k], row[k], events, count)
         k += 1
     ends[0], ends[1] = head, tail
     return k, count
 
 
-def scan(work: Work, state: RuleState, params: MeanReversionBreak) -> list[NDArray[np.void]]:
+def scan(work: Work, state: RuleState, params: MeanReversionBreak) -> bytes:
     """Fold one lane's new rows."""
     floor = floor_of(params.floor_quote, params.floor_pct)
     return samples.scan(

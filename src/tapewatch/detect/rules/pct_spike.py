@@ -5,9 +5,7 @@ A percentage means the same on bitcoin and on a coin worth 20 cents, which is wh
 
 from typing import Annotated
 
-import numpy as np
 from msgspec import Meta, Struct
-from numpy.typing import NDArray
 
 from tapewatch.detect import excursion
 from tapewatch.detect.rule import (
@@ -37,7 +35,7 @@ class PctSpike(Struct, frozen=True, forbid_unknown_fields=True):
         check_decimals(self.threshold_pct, 6, "threshold_pct")
 
 
-def scan(work: Work, state: RuleState, params: PctSpike) -> list[NDArray[np.void]]:
+def scan(work: Work, state: RuleState, params: PctSpike) -> bytes:
     """Fold one lane's new rows."""
     share = (0, *share_of(params.threshold_pct))
     return excursion.scan(work, state, ns_of(params.window_s), ns_of(params.quiet_s), share, params.threshold_pct)

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from tapewatch.detect.anomaly import ENDED, ESCALATED, OPENED, emit, escalate, was_history
+from tapewatch.detect.anomaly import ESCALATED, OPENED, emit, end, escalate, was_history
 from tapewatch.detect.kernels import kernel
 from tapewatch.detect.rule import CLOCK, EVENTS_PER_ROW, Facts, Rule, RuleState, Work, drain, ns_of
 from tapewatch.detect.words import number_text, plain_text
@@ -35,45 +35,44 @@ def _loop(
     slots: NDArray[np.void],
     events: NDArray[np.void],
 ) -> tuple[int, int]:
+    slot, blank = slots[0], slots[1]  # the second slot of a feed rule stays blank
     count = 0
     s = start
     while s < len(special) and count <= len(events) - EVENTS_PER_ROW:
         r = row[special[s]]
         if kind[special[s]] == CLOCK:
             now, heard = data[r]["recv_ts"], data[r]["aux"]
-            if slots[0]["open"] and heard > slots[0]["reference_ts"]:
-                count = emit(slots, 0, ENDED, r, now, events, count)
-                slots[0]["open"] = 0
+            if slot["open"] and heard > slot["reference_ts"]:
+                count = end(slot, now, r, events, count)
             if now - heard >= limit_ns:
                 observed = float(now - heard) / float(NS)
-                fresh = slots[0]["open"] == 0
+                fresh = slot["open"] == 0
                 if fresh:
-                    slots[0] = slots[1]  # the second slot of a feed rule stays blank
-                    slots[0]["open"] = 1
-                    slots[0]["history"] = was_history(data, r)
-                    slots[0]["opened_ts"] = now
-                    slots[0]["key"] = now
-                    slots[0]["reference_ts"] = heard
-                    slots[0]["observed"] = observed
-                    slots[0]["threshold"] = threshold
-                    slots[0]["next_step"] = 2.0 * threshold
-                slots[0]["triggers"] += 1
-                slots[0]["last_ts"] = now
-                if observed > slots[0]["peak_observed"]:
-                    slots[0]["peak_observed"] = observed
-                    slots[0]["peak_ts"] = now
-                    slots[0]["peak_reference_ts"] = heard
-                steps = slots[0]["escalation"]
-                escalate(slots, 0, observed, now)
+                    slots[0] = blank
+                    slot["open"] = 1
+                    slot["history"] = was_history(data[r])
+                    slot["opened_ts"] = now
+                    slot["key"] = now
+                    slot["reference_ts"] = heard
+                    slot["observed"] = observed
+                    slot["threshold"] = threshold
+                    slot["next_step"] = 2.0 * threshold
+                slot["triggers"] += 1
+                slot["last_ts"] = now
+                if observed > slot["peak_observed"]:
+                    slot["peak_observed"] = observed
+                    slot["peak_ts"] = now
+                    slot["peak_reference_ts"] = heard
+                reached = escalate(slot, observed, now)
                 if fresh:
-                    count = emit(slots, 0, OPENED, r, now, events, count)
-                elif slots[0]["escalation"] > steps:
-                    count = emit(slots, 0, ESCALATED, r, now, events, count)
+                    count = emit(slot, OPENED, r, now, events, count)
+                elif reached:
+                    count = emit(slot, ESCALATED, r, now, events, count)
         s += 1
     return s, count
 
 
-def scan(work: Work, state: RuleState, params: SilentFeed) -> list[NDArray[np.void]]:
+def scan(work: Work, state: RuleState, params: SilentFeed) -> bytes:
     """Fold one lane's new rows."""
     limit_ns, threshold = ns_of(params.limit_s), float(params.limit_s)
     return drain(

@@ -4,7 +4,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from tapewatch.detect.anomaly import ENDED, OPENED, emit, was_history
+from tapewatch.detect.anomaly import OPENED, emit, end, was_history
 from tapewatch.detect.kernels import kernel
 from tapewatch.detect.rule import EVENTS_PER_ROW, Facts, Rule, RuleState, Work, drain
 from tapewatch.model import Kind
@@ -27,6 +27,7 @@ def _loop(
     slots: NDArray[np.void],
     events: NDArray[np.void],
 ) -> tuple[int, int]:
+    slot, blank = slots[0], slots[1]  # the second slot of a feed rule stays blank
     count = 0
     s = start
     while s < len(special) and count <= len(events) - EVENTS_PER_ROW:
@@ -35,31 +36,30 @@ def _loop(
         now = data[r]["recv_ts"]
         if kind[k] == GAP:
             observed = float(data[r]["aux"] - data[r]["trade_id"] + 1)
-            fresh = slots[0]["open"] == 0
+            fresh = slot["open"] == 0
             if fresh:
-                slots[0] = slots[1]  # the second slot of a feed rule stays blank
-                slots[0]["open"] = 1
-                slots[0]["history"] = was_history(data, r)
-                slots[0]["opened_ts"] = now
-                slots[0]["key"] = data[r]["trade_id"]
-                slots[0]["span"] = data[r]["aux"]
-                slots[0]["observed"] = observed
-                slots[0]["threshold"] = 1.0
-            slots[0]["triggers"] += 1
-            slots[0]["last_ts"] = now
-            if observed > slots[0]["peak_observed"]:
-                slots[0]["peak_observed"] = observed
-                slots[0]["peak_ts"] = now
+                slots[0] = blank
+                slot["open"] = 1
+                slot["history"] = was_history(data[r])
+                slot["opened_ts"] = now
+                slot["key"] = data[r]["trade_id"]
+                slot["span"] = data[r]["aux"]
+                slot["observed"] = observed
+                slot["threshold"] = 1.0
+            slot["triggers"] += 1
+            slot["last_ts"] = now
+            if observed > slot["peak_observed"]:
+                slot["peak_observed"] = observed
+                slot["peak_ts"] = now
             if fresh:
-                count = emit(slots, 0, OPENED, r, now, events, count)
-        elif kind[k] == FILLED and slots[0]["open"] and gaps_open[k] == 0:
-            count = emit(slots, 0, ENDED, r, now, events, count)
-            slots[0]["open"] = 0
+                count = emit(slot, OPENED, r, now, events, count)
+        elif kind[k] == FILLED and slot["open"] and gaps_open[k] == 0:
+            count = end(slot, now, r, events, count)
         s += 1
     return s, count
 
 
-def scan(work: Work, state: RuleState, params: TapeGap) -> list[NDArray[np.void]]:  # noqa: ARG001  # has none
+def scan(work: Work, state: RuleState, params: TapeGap) -> bytes:  # noqa: ARG001  # has none
     """Fold one lane's new rows."""
     return drain(
         lambda start: _loop(
