@@ -1,0 +1,140 @@
+"""A feed over a real socket, with everything going wrong on it: what is stored is what its recording replays to."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from support.oracle import bars_of, judge
+from support.runs import memory
+from support.virtual_time import PATIENCE_S
+from tapewatch.capture.config import CaptureConfig, CoinbaseConfig
+from tapewatch.capture.session import Session, SystemClock
+from tapewatch.carry.tape import read
+from tapewatch.errors import ConfigError
+from tapewatch.model import Kind, Lane, Rows
+from tapewatch.runtime.embedded import Embedded
+from tapewatch.runtime.live import LiveSource
+from tapewatch.runtime.recording import RECORDING, Recording
+from tapewatch.runtime.source import Position, Resume
+from tapewatch.simulate.exchange import Exchange, ExchangeConfig
+from tapewatch.simulate.faults import Faults
+from tapewatch.simulate.market import Pace
+from tapewatch.store.records import Source
+from tapewatch.store.sql import Store
+
+SYMBOLS = ("BTC-USD", "DOGE-USD")
+IDENTITY = Source("simulated", seed=3)
+FAULTS = Faults(drop=0.01, straggle=0.02, straggle_s=0.2, duplicate=0.03, corrupt=0.01, absurd=0.01, unknown=0.01)
+
+
+def live(capture: CaptureConfig) -> LiveSource:
+    clock = SystemClock()
+    return LiveSource(IDENTITY, lambda ledgers: Session(capture, clock=clock, ledgers=ledgers), clock)
+
+
+async def run_until(folder: Path, capture: CaptureConfig, trades: int) -> None:
+    """Run, with a recording, until so many more trades are stored."""
+    store = Store.open(folder / "x.db", source=IDENTITY)
+    at = 0 if (position := store.state("position")) is None else msgspec.json.decode(position, type=Position).rows
+    recording = Recording.open(folder / "rec", store.state(RECORDING), at)
+    source = live(capture)
+    run = Embedded(store, source, {}, clock=SystemClock(), recording=recording)
+    stored = run._store.commit
+
+    def commit(what: Any) -> int:
+        revision = stored(what)
+        if sum(row.trades for row in what.feed) - before >= trades:
+            loop.call_soon_threadsafe(run.stop)
+        return revision
+
+    loop, before = asyncio.get_running_loop(), sum(row.trades for row in store.feed())
+    run._store.commit = commit  # type: ignore[method-assign]
+    async with asyncio.timeout(3 * PATIENCE_S):
+        await run.run()
+
+
+async def test_live_equals_its_recording_through_faults_and_a_restart(tmp_path: Path) -> None:
+    pace = Pace(rate=400.0)
+    config = ExchangeConfig(port=0, rest_port=0, seed=3, symbols=SYMBOLS, pace=pace, faults=FAULTS)
+    async with Exchange(config) as exchange:
+        found = CoinbaseConfig(ws_url=exchange.ws_url, rest_url=exchange.rest_url)
+        capture = CaptureConfig(symbols=SYMBOLS, coinbase=found)
+        await run_until(tmp_path, capture, 400)
+        first = memory(tmp_path / "x.db")
+        await asyncio.sleep(0.3)  # the market goes on while nobody listens
+        await run_until(tmp_path, capture, 400)
+
+    parts = list(read([tmp_path / "rec"]))
+    rows = Rows.of(parts[-1].lanes, [row for part in parts for row in part.data.tolist()])
+    assert rows.lanes[: len(parts[0].lanes)] == parts[0].lanes
+    assert set(rows.data["kind"].tolist()) == set(Kind)
+
+    kept, verdict = memory(tmp_path / "x.db"), judge(rows)
+    assert kept.told() == verdict.changes
+    last = {change.anomaly.id: change.anomaly for change in verdict.changes}
+    assert kept.anomalies == last | {anomaly.id: anomaly for anomaly in verdict.open}
+    bars = bars_of(rows, verdict.new)
+    assert {key: (values[6], values[7]) for key, values in kept.bars.items()} == {
+        (*key[0], key[1], key[2]): (bar.count, pytest.approx(bar.volume)) for key, bar in bars.items()
+    }
+
+    for lane, (trades, duplicates, quarantined, opened, filled, given_up) in kept.counters.items():
+        of_lane = rows.data[rows.data["lane"] == rows.lanes.index(Lane(*lane))]
+        assert trades == sum(bar.count for key, bar in bars.items() if key[0] == lane and key[1] == 60)
+        assert duplicates > first.counters[lane][1] > 0
+        assert quarantined > 0
+        assert opened == (of_lane["kind"] == Kind.GAP).sum() > 0
+        assert filled + given_up == (of_lane["kind"] == Kind.FILLED).sum()
+        assert given_up > 0  # the gaps that were open at the restart
+    assert {reason.partition(":")[0] for _, _, reason, _ in kept.quarantine} >= {"absurd price"}
+
+
+async def test_what_is_received_is_measured(tmp_path: Path) -> None:
+    async with Exchange(ExchangeConfig(port=0, rest_port=0, symbols=SYMBOLS, pace=Pace(rate=50.0))) as exchange:
+        found = CoinbaseConfig(ws_url=exchange.ws_url, rest_url=exchange.rest_url)
+        await run_until(tmp_path, CaptureConfig(symbols=SYMBOLS, coinbase=found), 30)
+    reader = Store.read(tmp_path / "x.db")
+    with reader.connect() as connection:
+        text = connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'clock'").scalar_one()
+    reader.close()
+    assert '"latency_p99_ms":null' not in text
+    assert '"speed":1.0' in text
+
+
+async def test_an_address_that_is_none_ends_the_run() -> None:
+    source = live(CaptureConfig(coinbase=CoinbaseConfig(ws_url="ws://:80")))
+    await source.start(Resume(Position(), {}))
+
+    async def wait_for_ever() -> None:
+        while True:
+            await source.wait(0.1)
+
+    with pytest.raises(ConfigError, match="ws_url"):
+        await asyncio.wait_for(wait_for_ever(), PATIENCE_S)
+    await source.stop()
+
+
+async def test_what_was_received_before_the_stop_can_still_be_taken() -> None:
+    async with Exchange(ExchangeConfig(port=0, rest_port=0, symbols=SYMBOLS, pace=Pace(rate=200.0))) as exchange:
+        found = CoinbaseConfig(ws_url=exchange.ws_url, rest_url=exchange.rest_url)
+        source = live(CaptureConfig(symbols=SYMBOLS, coinbase=found))
+        assert source.status() == {}
+        await source.start(Resume(Position(), {}))
+        assert {status.state for status in source.status().values()} == {"waiting"}
+        count = 0
+        async with asyncio.timeout(PATIENCE_S):
+            while count < 5:
+                await source.wait(1.0)
+                while (rows := source.take(2)) is not None:
+                    assert len(rows.data) <= 2
+                    assert rows.lanes == tuple(Lane("coinbase", symbol) for symbol in SYMBOLS)
+                    count += len(rows.data)
+            await source.wait(1.0)
+        await source.stop()
+        await source.stop()
+    assert source.take(4096) is not None
+    assert source.take(4096) is None
+    assert {status.state for status in source.status().values()} == {"stopped"}
