@@ -12,6 +12,7 @@ from support.agreement import agreed
 from support.markets import seeded, tapes
 from support.oracle import Armed, Verdict
 from support.recorded import cascade, quiet
+from tapewatch.detect.core import BLOCK, EVENTS
 from tapewatch.model import Anomaly, Kind, Rows
 
 TIGHT: Armed = {
@@ -46,10 +47,22 @@ def test_seeded_tapes(seed: int, name: str) -> None:
     assert agreed_on(seed, name).changes
 
 
+@books
+def test_a_long_tape_of_one_lane(name: str) -> None:
+    # More rows than the detector folds at a time, and on them more events than a rule writes at a time.
+    verdict = agreed(seeded(16, 3 * BLOCK, lanes=1), BOOKS[name])
+    assert len(verdict.changes) > EVENTS
+
+
+@books
+def test_a_detector_that_is_stopped_now_and_then(name: str) -> None:
+    agreed(seeded(17, ROWS), BOOKS[name], cuts=[1, 2, 500, 501, 501, 777, 1500, 2048, 2900])
+
+
 @settings(max_examples=100, deadline=None)
-@given(rows=tapes(), name=st.sampled_from(sorted(BOOKS)))
-def test_any_tape(rows: Rows, name: str) -> None:
-    agreed(rows, BOOKS[name])
+@given(rows=tapes(), name=st.sampled_from(sorted(BOOKS)), cuts=st.lists(st.integers(0, 60), max_size=4))
+def test_any_tape(rows: Rows, name: str, cuts: list[int]) -> None:
+    agreed(rows, BOOKS[name], sorted(min(cut, len(rows.data)) for cut in cuts))
 
 
 def test_the_seeded_tapes_reach_every_corner() -> None:

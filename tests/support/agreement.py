@@ -1,5 +1,6 @@
 """Two readings of the rules over one tape: the package's detector and the oracle must agree on every field."""
 
+import itertools
 from collections.abc import Sequence
 
 import msgspec
@@ -13,17 +14,36 @@ from tapewatch.detect.rules import RULES, RuleBook
 from tapewatch.model import Anomaly, Bars, Change, Rows
 
 
-def agreed(tape: Rows, armed: Armed | None = None) -> Verdict:
-    """Judge a tape by both readings, with the defaults or with the same rules armed on every lane; they must agree."""
+def agreed(tape: Rows, armed: Armed | None = None, cuts: Sequence[int] = ()) -> Verdict:
+    """Judge a tape by both readings; they must agree.
+
+    `armed` arms the same rules on every lane instead of the defaults. The oracle reads the tape as a
+    whole; the detector is stopped at each of the ascending `cuts` and restored, and finds the table of
+    lanes in another order.
+    """
     oracle = judge(tape, defaults if armed is None else lambda _lane: armed)
-    detector = Detector(RuleBook.default() if armed is None else book(armed))
-    update = detector.update(tape)
-    same("row told new", update.new.tolist(), oracle.new)
-    same("change", texts(update.changes), texts(oracle.changes))
+    rules = RuleBook.default() if armed is None else book(armed)
+    detector = Detector(rules)
+    new, changes = [], []
+    for number, (start, stop) in enumerate(itertools.pairwise([0, *cuts, len(tape.data)])):
+        if number:
+            detector = Detector.restore(rules, detector.snapshot())
+        update = detector.update(renumbered(tape.part(start, stop)) if number % 2 else tape.part(start, stop))
+        new += update.new.tolist()
+        changes += update.changes
+    same("row told new", new, oracle.new)
+    same("change", texts(changes), texts(oracle.changes))
     same("open anomaly", texts(sorted(detector.open_anomalies(), key=Anomaly.sort_key)), texts(oracle.open))
     assert {lane: tuple(ledger) for lane, ledger in detector.ledgers().items()} == oracle.ledgers
-    same_bars(fold(tape, update.new), oracle.bars)
+    same_bars(fold(tape, np.array(new, np.bool_)), oracle.bars)
     return oracle
+
+
+def renumbered(rows: Rows) -> Rows:
+    """Give the same rows with the table of lanes turned around."""
+    data = rows.data.copy()
+    data["lane"] = len(rows.lanes) - 1 - data["lane"]
+    return Rows(rows.lanes[::-1], data)
 
 
 def book(armed: Armed) -> RuleBook:
