@@ -1,65 +1,14 @@
-"""Prices are exact, or there is no row."""
-
-from decimal import Decimal
+"""What no row can hold is refused, and its id seen."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tapewatch.carry.columns import PRICE_TYPE, Columns, price_units, rows_of
+from tapewatch.carry.columns import Columns, rows_of
 from tapewatch.carry.source import FOREIGN, SEEN
 from tapewatch.model import NS, PRICE_MAX, PRICE_SCALE, Kind, Lane
 from tapewatch.model import ROW as _ROW
 
 INT64 = np.iinfo(np.int64)
-
-
-def digits(low: int, high: int) -> st.SearchStrategy[str]:
-    return st.text("0123456789", min_size=low, max_size=high)
-
-
-NUMBERS = st.builds(
-    lambda sign, whole, part, exponent: f"{sign}{whole}{part}{exponent}",
-    st.sampled_from(["", "", "-", "+"]),
-    digits(1, 26),
-    st.one_of(st.just(""), digits(1, 14).map(".{}".format)),
-    st.one_of(st.just(""), st.integers(-12, 30).map("e{}".format)),
-)
-
-
-def parsed(text: str) -> int | None:
-    try:
-        return int(price_units(pa.array([text]).cast(PRICE_TYPE))[0])
-    except pa.ArrowInvalid:
-        return None
-
-
-@given(NUMBERS)
-def test_a_price_is_exact_or_refused(text):
-    exact = Decimal(text) * PRICE_SCALE
-    units = parsed(text)
-    if units is None:
-        return
-    assert exact == exact.to_integral_value(), f"{text}: more than ten decimals became {units}"
-    assert units == min(max(int(exact), INT64.min), INT64.max)
-
-
-@given(st.integers(1, PRICE_MAX * PRICE_SCALE))
-def test_every_price_that_a_row_can_hold_is_read(units):
-    whole, part = divmod(units, PRICE_SCALE)
-    plain = f"{whole}.{part:010d}"
-    for text in (plain, plain.rstrip("0").rstrip("."), f"{units}e-10"):
-        assert parsed(text) == units
-
-
-@given(st.lists(st.integers(-(10**30), 10**30), max_size=20), st.integers(0, 5))
-def test_prices_beyond_an_int64_stand_at_its_end(units, offset):
-    texts = [f"{value}e-10" for value in units]
-    decimals = pa.array(texts, pa.string()).cast(PRICE_TYPE)[offset:]
-    want = [min(max(value, INT64.min), INT64.max) for value in units[offset:]]
-    assert price_units(decimals).tolist() == want
 
 
 def one(**fields: float) -> Columns:

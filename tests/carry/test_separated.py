@@ -68,12 +68,12 @@ BAD = {
     "coinbase,BTC-USD": "expected 8 columns, found 2",
     Print(7).line() + ",x": "expected 8 columns, found 9",
     Print(7, "12,5").line(): "expected 8 columns, found 9",
-    Print(7, "abc").line(): "price: expected a number with at most ten decimals, found 'abc'",
-    Print(7, "").line(): "price: expected a number with at most ten decimals, found ''",
-    Print(7, "nan").line(): "price: expected a number with at most ten decimals, found 'nan'",
-    Print(7, "inf").line(): "price: expected a number with at most ten decimals, found 'inf'",
-    Print(7, "0.00000000001").line(): "price: expected a number with at most ten decimals, found '0.00000000001'",
-    Print(7, "1e30").line(): "price: expected a number with at most ten decimals, found '1e30'",
+    Print(7, "abc").line(): "price: expected a number with at most 10 decimals, found 'abc'",
+    Print(7, "").line(): "price: expected a number with at most 10 decimals, found ''",
+    Print(7, "nan").line(): "price: expected a number with at most 10 decimals, found 'nan'",
+    Print(7, "inf").line(): "price: expected a number with at most 10 decimals, found 'inf'",
+    Print(7, "0.00000000001").line(): "price: expected a number with at most 10 decimals, found '0.00000000001'",
+    Print(7, "1e30").line(): "price: expected at most 10000000, found more than 922337203",
     Print(7, "0").line(): "price: expected more than 0, found 0",
     Print(7, "-3").line(): "price: expected more than 0, found -3",
     Print(7, "10000000.01").line(): "price: expected at most 10000000, found 10000000.01",
@@ -239,7 +239,7 @@ def test_bad_aggregated_trades_go_to_quarantine_and_their_id_is_seen(tmp_path):
     bad, report = collector()
     assert [row[7] for _, row in told(Tape([path], on_bad=report))] == [Kind.TRADE, Kind.TRADE]
     assert [(each.line, each.reason) for each in bad] == [
-        (2, "price: expected a number with at most ten decimals, found 'free'")
+        (2, "price: expected a number with at most 10 decimals, found 'free'")
     ]
 
 

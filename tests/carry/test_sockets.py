@@ -154,13 +154,13 @@ BAD_EXCHANGE = {
     "price is a number": (match(6, price=1.5), "Expected `str`, got `float` - at `$.price`", True),
     "price is a word": (
         match(6, price="free"),
-        "price: expected a number with at most ten decimals, found 'free'",
+        "price: expected a number with at most 10 decimals, found 'free'",
         True,
     ),
     "price is nothing": (match(6, price="0"), "price: expected more than 0, found 0", True),
     "price too fine": (
         match(6, price="0.00000000001"),
-        "price: expected a number with at most ten decimals, found '0.00000000001'",
+        "price: expected a number with at most 10 decimals, found '0.00000000001'",
         True,
     ),
     "size is a word": (match(6, size="some"), "size: expected a number, found 'some'", True),

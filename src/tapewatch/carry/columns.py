@@ -1,13 +1,11 @@
 """Columns of a foreign tape become rows: texts and numbers in, ROW records out.
 
-Prices go from text to whole units of 1e-10 without ever being a float. What `rules.md` refuses
-never becomes a row: it is reported, and only its id stays behind as seen.
+What no row can hold is refused: it is reported, and only its id stays behind as seen.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from tapewatch.carry.source import FOREIGN, SEEN
@@ -15,9 +13,6 @@ from tapewatch.model import NS, PRICE_MAX, PRICE_SCALE, ROW, Kind, Lane
 
 AHEAD_NS_MAX = 60 * NS
 """A trade whose venue time lies further ahead of our clock than this is not believed."""
-
-PRICE_TYPE = pa.decimal128(38, 10)
-"""Holds every price that can become a row, exactly; its unscaled value is the price in 1e-10."""
 
 _INT64 = np.iinfo(np.int64)
 
@@ -59,20 +54,6 @@ class Refusal(NamedTuple):
 
     at: int
     reason: str
-
-
-def price_units(decimals: Any) -> NDArray[np.int64]:
-    """Take the prices in units of 1e-10 out of an Arrow array of `PRICE_TYPE`; no value passes through a float.
-
-    Examples
-    --------
-    >>> price_units(pa.array(["61837.63000000", "0.00001895"]).cast(PRICE_TYPE)).tolist()
-    [618376300000000, 189500]
-    """
-    words = np.frombuffer(decimals.buffers()[1], np.int64).reshape(-1, 2)
-    words = words[decimals.offset : decimals.offset + len(decimals)]
-    low, high = words[:, 0], words[:, 1]
-    return np.where(high == low >> 63, low, np.where(high < 0, _INT64.min, _INT64.max))
 
 
 def rows_of(columns: Columns, known_ts: NDArray[np.int64]) -> tuple[NDArray[np.void], list[Refusal]]:

@@ -46,16 +46,18 @@ class Gaps:
             if lane.venue in CONTIGUOUS:
                 at = np.flatnonzero(data["lane"] == number)
                 if len(at):
-                    before, gaps = self._jumps(lane, data[at], marked[at])
+                    mine = data if len(at) == len(data) else data[at]
+                    before, gaps = self._jumps(lane, mine, marked[at])
                     places.append(at[before])
                     found.append(gaps)
         data = data.copy()
         data["flags"] &= ~np.uint16(FOREIGN)
-        if found:
+        if any(map(len, found)):
             place, gaps = np.concatenate(places), np.concatenate(found)
             order = np.argsort(place, kind="stable")
             data = np.insert(data, np.repeat(place[order], 2), _pairs(gaps[order]))
-        return Rows(rows.lanes, data[data["kind"] != SEEN])
+        kept = data["kind"] != SEEN
+        return Rows(rows.lanes, data if kept.all() else data[kept])
 
     def _jumps(
         self, lane: Lane, data: NDArray[np.void], marked: NDArray[np.bool_]
@@ -63,8 +65,10 @@ class Gaps:
         """Find the rows of one lane before which ids are missing, and make the GAP of each."""
         last = self._seen.get(lane, _Seen(-1, 0, 0))
         kind = data["kind"]
-        named = np.where((kind == Kind.GAP) | (kind == Kind.FILLED), data["aux"], data["trade_id"])
-        named = np.where(kind == Kind.CLOCK, -1, named)
+        named = data["trade_id"]
+        if not marked.all():  # rows of our own stand between them
+            named = np.where((kind == Kind.GAP) | (kind == Kind.FILLED), data["aux"], named)
+            named = np.where(kind == Kind.CLOCK, -1, named)
         highest = np.maximum.accumulate(np.concatenate(([last.highest], named)))
         ts = np.maximum.accumulate(np.concatenate(([last.ts], data["ts"])))
         recv_ts = np.maximum.accumulate(np.concatenate(([last.recv_ts], data["recv_ts"])))

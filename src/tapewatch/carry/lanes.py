@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tapewatch.carry.arrow import numbers
 from tapewatch.errors import TapeError
 from tapewatch.model import Lane
 
@@ -62,12 +63,12 @@ class LaneTable:
         venues, symbols = venue.dictionary.to_pylist(), symbol.dictionary.to_pylist()
         if len(venue) == 0:
             return np.empty(0, np.int32)
-        pairs = venue.indices.to_numpy() * len(symbols) + symbol.indices.to_numpy()
-        numbers = np.zeros(len(venues) * len(symbols), np.int32)
-        for pair in np.unique(pairs).tolist() if len(numbers) > 1 else [0]:
-            numbers[pair] = self.number(Lane(venues[pair // len(symbols)], symbols[pair % len(symbols)]))
-        lanes: NDArray[np.int32] = numbers[pairs]
-        return lanes
+        pairs = numbers(venue.indices, np.int32) * len(symbols) + numbers(symbol.indices, np.int32)
+        lanes = np.zeros(len(venues) * len(symbols), np.int32)
+        for pair in np.unique(pairs).tolist() if len(lanes) > 1 else [0]:
+            lanes[pair] = self.number(Lane(venues[pair // len(symbols)], symbols[pair % len(symbols)]))
+        found: NDArray[np.int32] = lanes[pairs]
+        return found
 
     def _named(self, lane: Lane) -> Lane:
         if self._symbol is None:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tapewatch.carry.arrow import numbers, of_numbers, of_texts
 from tapewatch.carry.lanes import LaneTable
 from tapewatch.carry.source import Reading, intact
 from tapewatch.errors import TapeError
@@ -40,7 +41,7 @@ def write(path: Path, rows: Rows, recording: str) -> None:
 
     lane = rows.data["lane"]
     columns = [_names(lane, [each.venue for each in rows.lanes]), _names(lane, [each.symbol for each in rows.lanes])]
-    columns += [pa.array(np.ascontiguousarray(rows.data[name])) for name in _PLAIN]
+    columns += [of_numbers(rows.data[name]) for name in _PLAIN]
     schema = SCHEMA.with_metadata({_VERSION_KEY: str(VERSION), _RECORDING_KEY: recording})
     unfinished = path.with_suffix(".tmp")
     with unfinished.open("wb") as file:
@@ -76,7 +77,8 @@ def read(path: Path, reading: Reading) -> Iterator[Rows]:
             done += batch.num_rows
             reading.advance(size * done // total - told)
             told = size * done // total
-            data = _rows(batch.select(SCHEMA.names).cast(SCHEMA), table, path)
+            wanted = batch.select(SCHEMA.names)
+            data = _rows(wanted if wanted.schema.equals(SCHEMA) else wanted.cast(SCHEMA), table, path)
             yield Rows(table.lanes, data)
 
 
@@ -124,8 +126,8 @@ def sync_folder(folder: Path) -> None:
 
 def _names(lane: NDArray[np.int32], names: list[str]) -> Any:
     distinct = sorted(set(names))
-    numbers = np.array([distinct.index(name) for name in names], np.int32)
-    return pa.DictionaryArray.from_arrays(pa.array(numbers[lane]), pa.array(distinct, pa.string()))
+    place = np.array([distinct.index(name) for name in names], np.int32)
+    return pa.DictionaryArray.from_arrays(of_numbers(place[lane]), of_texts(distinct))
 
 
 def _rows(batch: Any, table: LaneTable, path: Path) -> NDArray[np.void]:
@@ -134,7 +136,7 @@ def _rows(batch: Any, table: LaneTable, path: Path) -> NDArray[np.void]:
         raise TapeError(f"{path}: expected a value in every row, found none in {', '.join(empty)}")
     data = np.zeros(batch.num_rows, ROW)
     for name in _PLAIN:
-        data[name] = batch[name].to_numpy()
+        data[name] = numbers(batch[name], ROW[name].type)
     data["lane"] = table.of(batch["venue"], batch["symbol"])
     kinds = set(np.unique(data["kind"]).tolist())
     if not kinds <= set(Kind):

@@ -3,7 +3,7 @@
 Rows come in, a recording (see `recording`) goes out that loses nothing flushed when the process is killed.
 """
 
-import secrets
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,7 +90,7 @@ class Recorder:
                     "record into another folder, with another database"
                 )
             tidy(folder)  # not before it is known that nobody else records here
-            recorder = cls(folder, recording or secrets.token_hex(8), part_rows, part_ns)
+            recorder = cls(folder, recording or os.urandom(8).hex(), part_rows, part_ns)
             recorder._resume(found, rows_kept)
         return recorder
 

@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
-from tapewatch.carry.columns import PRICE_TYPE, Columns, Refusal, price_units, rows_of
+from tapewatch.carry import arrow
+from tapewatch.carry.columns import Columns, Refusal, rows_of
+from tapewatch.carry.decimals import EXPECTED, price_units
 from tapewatch.carry.lanes import LaneTable
 from tapewatch.carry.source import FOREIGN, SEEN, Block, Reading, Text, bad_row, blocks
 from tapewatch.errors import TapeError
@@ -38,7 +40,7 @@ class Column(NamedTuple):
 
 
 _COUNT = "a whole number"
-_PRICE = Column(pa.string(), "a number with at most ten decimals")
+_PRICE = Column(pa.string(), EXPECTED)
 TRADES = {
     "exchange": Column(_WORD, "a name"),
     "symbol": Column(_WORD, "a name"),
@@ -101,11 +103,18 @@ def trades(text: Text, reading: Reading) -> Iterator[Rows]:
         recv_ts = ts
         if "local_timestamp" in parsed.column_names:
             column = _column(parsed, "local_timestamp")
-            given = column.is_valid().to_numpy(zero_copy_only=False)
-            recv_ts = np.where(given, _ns(column.fill_null(0).to_numpy(), US), ts)
+            recv_ts = np.where(arrow.given(column), _ns(arrow.numbers(column, np.int64), US), ts)
         side = _words(parsed, "side", _SIDES)
         return Columns(
-            table.lanes, lane, ts, recv_ts, _ints(parsed, "id"), 0, _prices(parsed), _floats(parsed, "amount"), side
+            table.lanes,
+            lane,
+            ts,
+            recv_ts,
+            _ints(parsed, "id"),
+            0,
+            _ints(parsed, "price"),
+            _floats(parsed, "amount"),
+            side,
         )
 
     def identify(line: dict[str, str]) -> tuple[int, int]:
@@ -142,11 +151,10 @@ def agg_trades(text: Text, reading: Reading, lane: Lane) -> Iterator[Rows]:
     def build(parsed: Any) -> Columns:
         time = _ints(parsed, "time")
         ts = np.where(time < _MS_MAX, _ns(time, MS), _ns(time, US))
-        maker = _column(parsed, "buyer is maker").to_numpy(zero_copy_only=False)
-        side = np.where(maker, np.int8(-1), np.int8(1))
+        side = np.where(arrow.booleans(_column(parsed, "buyer is maker")), np.int8(-1), np.int8(1))
         lanes = np.full(len(ts), number, np.int32)
         ids = _ints(parsed, "aggregate id")
-        return Columns(table.lanes, lanes, ts, ts, ids, 0, _prices(parsed), _floats(parsed, "quantity"), side)
+        return Columns(table.lanes, lanes, ts, ts, ids, 0, _ints(parsed, "price"), _floats(parsed, "quantity"), side)
 
     def identify(line: dict[str, str]) -> tuple[int, int]:
         return number, int(line["aggregate id"])
@@ -185,12 +193,12 @@ def _rows(pieces: Iterator[Block], layout: Layout, table: LaneTable, place: str,
             if bad >= BAD_ROWS_MAX and good == 0:
                 number, raw = lines[-1]
                 raise TapeError(f"{place}: none of the first {bad} rows could be read; line {number}: {reason}")
-        yield Rows(table.lanes, np.concatenate(parts) if parts else np.empty(0, ROW))
+        yield Rows(table.lanes, parts[0] if len(parts) == 1 else np.concatenate([*parts, np.empty(0, ROW)]))
 
 
 def _parsed(line: int, data: bytes, layout: Layout) -> Iterator[tuple[int, bytes, Any]]:
     """Give out (first line, lines, table) of what parses, and (line, line, None) of each line that does not."""
-    if not data.strip():
+    if not data or data.isspace():
         return
     try:
         parsed = _parse(data, layout)
@@ -218,7 +226,7 @@ def _parse(data: bytes, layout: Layout) -> Any:
         ),
     )
     price = parsed.schema.get_field_index("price")
-    parsed = parsed.set_column(price, "price", parsed["price"].cast(PRICE_TYPE))
+    parsed = parsed.set_column(price, "price", arrow.of_numbers(price_units(_column(parsed, "price"))))
     for name, column in layout.columns.items():
         values = _column(parsed, name)
         words = values.dictionary.to_pylist() if column.type == _WORD else []
@@ -254,8 +262,11 @@ def _fits(name: str, column: Column, text: str) -> bool:
         return text in _SIDES if name == "side" else bool(text)
     if not text:
         return column.optional
-    try:  # Arrow's CSV reader lets blanks stand around numbers, its conversion of a text does not
-        pa.array([text if name == "price" else text.strip()]).cast(PRICE_TYPE if name == "price" else column.type)
+    try:
+        if name == "price":
+            price_units(arrow.of_texts([text]))
+        else:  # Arrow's CSV reader lets blanks stand around numbers, its conversion of a text does not
+            arrow.of_texts([text.strip()]).cast(column.type)
     except pa.ArrowInvalid:
         return False
     return True
@@ -276,24 +287,17 @@ def _column(parsed: Any, name: str) -> Any:
 
 
 def _ints(parsed: Any, name: str) -> NDArray[np.int64]:
-    values: NDArray[np.int64] = _column(parsed, name).to_numpy()
-    return values
+    return arrow.numbers(_column(parsed, name), np.int64)
 
 
 def _floats(parsed: Any, name: str) -> NDArray[np.float64]:
-    values: NDArray[np.float64] = _column(parsed, name).to_numpy()
-    return values
-
-
-def _prices(parsed: Any) -> NDArray[np.int64]:
-    return price_units(_column(parsed, "price"))
+    return arrow.numbers(_column(parsed, name), np.float64)
 
 
 def _words(parsed: Any, name: str, values: dict[str, int]) -> NDArray[np.int8]:
     column = _column(parsed, name)
     numbers = np.array([values[word] for word in column.dictionary.to_pylist()], np.int8)
-    side: NDArray[np.int8] = numbers[column.indices.to_numpy()]
-    return side
+    return numbers[arrow.numbers(column.indices, np.int32)]
 
 
 def _ns(times: NDArray[np.int64], unit: int) -> NDArray[np.int64]:

@@ -5,16 +5,18 @@ it happened.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tapewatch.carry.columns import PRICE_TYPE, Columns, price_units, rows_of
+from tapewatch.carry import arrow
+from tapewatch.carry.columns import Columns, rows_of
+from tapewatch.carry.decimals import EXPECTED, price_units
 from tapewatch.carry.frames import Decode, Fault, Heartbeat, Trade
 from tapewatch.carry.lanes import LaneTable
 from tapewatch.carry.source import FOREIGN, SEEN, Block, Reading, Text, bad_row, blocks, read
@@ -54,6 +56,7 @@ class _Late(NamedTuple):
     beat_ts: int
 
 
+Number = TypeVar("Number", np.int64, np.float64)
 Unwrap = Callable[[bytes], tuple[int, bytes] | None]
 """A line in; time of receipt and frame out, or None where the line holds no received frame."""
 
@@ -188,8 +191,8 @@ def _columns(
     recv_ts = np.where(recv_ts > 0, recv_ts, ts)
     known_ts = np.maximum(recv_ts, np.array([late.beat_ts for late in found], np.int64))
     lane = np.array([table.number(Lane(venue, symbol)) for symbol in symbols], np.int32)
-    price = price_units(_cast(prices, PRICE_TYPE, "0", "price: expected a number with at most ten decimals", wrong))
-    size = _cast(sizes, pa.float64(), "-1", "size: expected a number", wrong).to_numpy()
+    price = _each(prices, price_units, "0", f"price: expected {EXPECTED}", wrong)
+    size = _each(sizes, _floats, "-1", "size: expected a number", wrong)
     numbers = np.array(ids, np.int64), np.array(sequences, np.int64)
     return Columns(table.lanes, lane, ts, recv_ts, *numbers, price, size, np.array(sides, np.int8)), known_ts
 
@@ -198,22 +201,30 @@ def _times(times: Any, wrong: dict[int, str]) -> NDArray[np.int64]:
     """Parse times to ns; one that is no time becomes 0, which is refused."""
     if times and isinstance(times[0], int):
         return np.array(times, np.int64)
-    stamps = _cast(times, _TIME, "1970-01-01T00:00:00Z", "time: expected ISO 8601 with a zone", wrong)
-    parsed: NDArray[np.int64] = stamps.cast(pa.int64()).to_numpy()
-    return parsed
+    return _each(times, _stamps, "1970-01-01T00:00:00Z", "time: expected ISO 8601 with a zone", wrong)
 
 
-def _cast(found: Any, kind: pa.DataType, neutral: str, expected: str, wrong: dict[int, str]) -> Any:
+def _stamps(texts: Any) -> NDArray[np.int64]:
+    return arrow.numbers(texts.cast(_TIME), np.int64)
+
+
+def _floats(texts: Any) -> NDArray[np.float64]:
+    return arrow.numbers(texts.cast(pa.float64()), np.float64)
+
+
+def _each(
+    found: Sequence[str], convert: Callable[[Any], NDArray[Number]], neutral: str, expected: str, wrong: dict[int, str]
+) -> NDArray[Number]:
     """Convert texts as a whole, or one by one where one of them does not convert: it becomes `neutral`."""
     try:
-        return pa.array(found, pa.string()).cast(kind)
+        return convert(arrow.of_texts(found))
     except pa.ArrowInvalid:
         good = []
-        for index, value in enumerate(found):
+        for index, text in enumerate(found):
             try:
-                pa.array([value]).cast(kind)
-                good.append(value)
+                convert(arrow.of_texts([text]))
+                good.append(text)
             except pa.ArrowInvalid:
-                wrong.setdefault(index, f"{expected}, found {value[:60]!r}")
+                wrong.setdefault(index, f"{expected}, found {text[:60]!r}")
                 good.append(neutral)
-        return pa.array(good, pa.string()).cast(kind)
+        return convert(arrow.of_texts(good))

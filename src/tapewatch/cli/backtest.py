@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tapewatch.cli.common import ConfigOption, SetOption, settings
-from tapewatch.model import NS
 
 if TYPE_CHECKING:
     from tapewatch.carry.tape import BadRow, Tape
@@ -118,6 +117,7 @@ def _show(report: "Report", *, to_stderr: bool) -> None:
     from rich.console import Console
 
     from tapewatch.detect.rules import RULES
+    from tapewatch.model import NS
 
     console = Console(stderr=to_stderr, highlight=False)
     console.width = console.width if console.is_terminal else WIDTH
