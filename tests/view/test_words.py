@@ -1,6 +1,7 @@
 import pytest
 
 from support.views import anomaly, silence
+from tapewatch.detect.rules import RULES
 from tapewatch.view import words
 
 
@@ -63,6 +64,11 @@ def test_moved_names_the_way():
     )
     assert words.moved(stretch) == "stands 2.50 % above its mean"
     assert words.moved(silence("c", "BTC-USD", ago_s=60)) == "silent for 47 s"
+
+
+def test_the_rules_are_those_that_detect():
+    assert {rule.name: rule.words for rule in RULES} == words.RULES
+    assert words.MEANINGS.keys() == words.RULES.keys()
 
 
 def test_short_names_fit_the_terminal_column():

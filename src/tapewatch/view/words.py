@@ -31,7 +31,7 @@ RULES_SHORT: Final[dict[str, str]] = {**RULES, "vol_breakout": "Vol. breakout"}
 
 MEANINGS: Final[dict[str, str]] = {
     "pct_spike": "the price moved by a share of itself within seconds",
-    "abs_jump": "the same by an amount of money",
+    "abs_jump": "the price moved by an amount of money within seconds",
     "vol_breakout": "far from the last second, measured in usual moves",
     "mean_reversion_break": "far from the mean of the last minute",
     "silent_feed": "the exchange sends nothing",

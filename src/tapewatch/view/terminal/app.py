@@ -113,11 +113,11 @@ class Top(App[None]):
         yield Panel("banner")
         with Horizontal(id="mid"):
             with Vertical(id="left"):
-                yield Panel("watch", "Watch-list", focusable=True).add_class("box")
+                yield Panel("watch", focusable=True).add_class("box")
                 yield Panel("counts").add_class("box")
-                yield Panel("hours", "Per hour").add_class("box")
+                yield Panel("hours").add_class("box")
             yield Panel("chart").add_class("box")
-        yield Panel("log", "Anomalies", focusable=True).add_class("box")
+        yield Panel("log", focusable=True).add_class("box")
         yield Panel("keys")
 
     def on_mount(self) -> None:

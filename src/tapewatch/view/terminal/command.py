@@ -1,6 +1,7 @@
 """`tapewatch top`: a database and a person's flags in, a live screen or one snapshot out."""
 
 import os
+import sys
 import time
 from typing import Annotated, Literal
 
@@ -54,6 +55,11 @@ def once(reader: Reader, wanted: Filter, config: TopConfig, *, rows: int, consol
         _check_symbols(wanted, [each.symbol for each in picture.watch])
     for line in snapshot(picture, reason, ask, console.width):
         console.print(line, soft_wrap=True)
+
+
+def at_a_terminal() -> bool:
+    """Tell whether a screen could be drawn and keys be read; it is drawn through standard error."""
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
 def pipe_or_terminal() -> Console:

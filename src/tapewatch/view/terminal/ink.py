@@ -28,7 +28,7 @@ def fitted(width: int, left: Sequence[Piece], right: Sequence[Piece] = ()) -> Te
     """Draw a line of parts, some at its left and some at its right end, without those for which there is no room."""
     parts = [*left, *right]
     while sum(part.cell_len for _, part in parts) > width and len(parts) > 1:
-        worst = max(range(len(parts)), key=lambda i: parts[i][0])
+        worst = max(range(len(parts)), key=lambda i: (parts[i][0], i))
         del parts[worst]
     kept = {id(part) for _, part in parts}
     line = Text(no_wrap=True, end="")

@@ -155,6 +155,7 @@ def page(
     if at is not None:
         top = min(at, max(top, at + len(extra) - room + 1))
     lines, ids = [Text.assemble(" ", heading(layout, palette), end="")], [""]
+    lines[0].truncate(width)
     for i, entry in enumerate(entries[top : top + room], top):
         drawn = [row(entry, layout, now_ns, palette), *(extra if i == at else [])]
         for line in drawn:

@@ -80,7 +80,7 @@ class Painter:
         self._panel("keys").show([panels.key_line(size.width - 2, p, keys=panels.KEYS[-2:])])
         lines = states.empty(reason, size.width, p) if reason else [WAITING]
         log_panel, self.row_ids = self._panel("log"), []
-        log_panel.border_title = log_panel.border_subtitle = None
+        log_panel.entitle("")
         log_panel.show(_centred(lines, size.width - BORDER, size.height - 2 - BORDER))
 
     def _paint_left(self, picture: Picture, control: Control, layout: Layout) -> None:
@@ -92,26 +92,25 @@ class Painter:
         watch = self._panel("watch")
         watch.show(panels.watch_lines(picture.watch, chosen, inner, self.watch_top, rows, p))
         hidden = len(picture.watch) - rows
-        watch.border_subtitle = f"{hidden} more · change over 1 h" if hidden > 0 else "change over 1 h"
+        watch.entitle("Watch-list", f"{hidden} more · change over 1 h" if hidden > 0 else "change over 1 h")
         wanted = control.ask.filter
         if layout.distribution:
             counts = self._panel("counts")
-            counts.border_title = "All time" if wanted.recency_s is None else _heading(wanted.recency_s)
-            counts.border_subtitle = " ".join(wanted.symbols) or "all symbols"
+            span = "All time" if wanted.recency_s is None else _heading(wanted.recency_s)
+            counts.entitle(span, " ".join(wanted.symbols) or "all symbols")
             rules = layout.distribution - BORDER > len(picture.counts.severities)
             counts.show(panels.distribution_lines(picture.counts, picture.status.armed, inner - 2, p, rules=rules))
         if layout.hours:
-            self._panel("hours").border_subtitle = "last 24 h, UTC"
+            self._panel("hours").entitle("Per hour", "last 24 h, UTC")
             self._panel("hours").show(panels.hour_lines(picture.hours, inner - 2, layout.hours - BORDER, p))
 
     def _paint_chart(self, picture: Picture, chart: Chart, control: Control, layout: Layout) -> None:
         p, panel = self._palette, self._panel("chart")
         width, height = layout.chart - 4, layout.mid - BORDER
         old = chart.watch.state != "live"
-        panel.border_title = chart.watch.symbol
         past = control.ask.end_ns is not None
         when = f"until {clock(chart.end_s * NS, '%m-%d %H:%M')} UTC, Esc for now · " if past else ""
-        panel.border_subtitle = f"{when}{duration(chart.width_s)} bars"
+        panel.entitle(chart.watch.symbol, f"{when}{_width(chart.width_s)} bars")
         if not len(chart.bars):
             panel.show(_centred(self._no_bars(chart, past=past), width, height))
             return
@@ -138,8 +137,7 @@ class Painter:
 
     def _paint_log(self, picture: Picture, control: Control, width: int, height: int) -> None:
         panel, wanted = self._panel("log"), control.ask.filter
-        panel.border_title = "Anomalies"
-        panel.border_subtitle = log.filter_words(wanted, picture.counts.total)
+        panel.entitle("Anomalies", log.filter_words(wanted, picture.counts.total))
         if not picture.entries:
             lines = states.no_rows(wanted, picture.status, self._palette)
             panel.show(_centred(lines, width, height))
@@ -162,6 +160,12 @@ class Painter:
 def _heading(recency_s: int) -> str:
     words = SPANS.get(recency_s, f"last {duration(recency_s)}")
     return words[0].upper() + words[1:]
+
+
+def _width(seconds: int) -> str:
+    return next(
+        (f"{seconds // of} {unit}" for of, unit in ((3_600, "h"), (60, "min")) if seconds % of == 0), f"{seconds} s"
+    )
 
 
 def _centred(lines: Sequence[Text], width: int, height: int) -> list[Text]:

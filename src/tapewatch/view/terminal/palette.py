@@ -7,6 +7,8 @@ Terminals with 256 colours get the nearest ones; with NO_COLOR shapes and words 
 from typing import NamedTuple
 
 from tapewatch.model import Severity
+from tapewatch.view import theme
+from tapewatch.view.theme import Mode
 
 
 class Palette(NamedTuple):
@@ -49,36 +51,32 @@ class Palette(NamedTuple):
         }[severity]
 
 
-DARK = Palette(
-    ground="#0B0E13",
-    panel="#12161D",
-    line="#2A3340",
-    selected="#10292A",
-    text="#E4E8EE",
-    muted="#98A3B3",
+def _palette(mode: Mode, medium: str, **own: str) -> Palette:
+    shared = theme.palette(mode)
+    same = {name: shared[name] for name in ("ground", "panel", "text", "muted", "accent", "high")}
+    return Palette(**same, medium=shared[medium], low=shared["low-text"], **own)
+
+
+# Among 256 colours these own ones become: lines gray, the chosen row a dark teal, the medium chip's ground black.
+# The browser's would there become teal, black and dark red.
+DARK = _palette(
+    "dark",
+    "medium",
+    line="#2F353D",
+    selected="#103033",
     dim="#4A5668",
-    accent="#3CCFB4",
-    high="#FF6474",
-    medium="#D9962B",
-    low="#6FAEF2",
-    tint="#33260C",
+    tint="#2E230B",
     up="#E4E8EE",
     down="#7C8CA3",
     spark="#5F6E84",
 )
 
-LIGHT = Palette(
-    ground="#FFFFFF",
-    panel="#F0F3F6",
+LIGHT = _palette(
+    "light",
+    "medium-text",
     line="#C9D1DB",
-    selected="#DDF0EC",
-    text="#141A22",
-    muted="#576273",
+    selected="#D7EFEA",
     dim="#9AA5B4",
-    accent="#0B7A6B",
-    high="#C81E3A",
-    medium="#855000",
-    low="#1C5CA8",
     tint="#FCEFD6",
     up="#8391A5",
     down="#2E3A4B",

@@ -1,0 +1,26 @@
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.segment import Segment
+from textual.strip import Strip
+
+from tapewatch.view.terminal.panel import _changed
+
+line = st.lists(st.text("ab·", min_size=1, max_size=4).map(Segment), max_size=6)
+
+
+@given(line, line)
+def test_what_lies_outside_the_change_is_the_same(old, new):
+    start, end = _changed(old, new)
+    before, after = Strip(old).text, Strip(new).text
+    assert before[:start] == after[:start]
+    assert 0 <= start <= end <= max(len(before), len(after))
+    if len(before) == len(after):
+        assert before[end:] == after[end:]
+    else:
+        assert end == max(len(before), len(after))
+
+
+def test_a_change_in_the_middle():
+    old = [Segment("21:32:48 "), Segment("0.4"), Segment(" s old")]
+    new = [Segment("21:32:48 "), Segment("0.9"), Segment(" s old")]
+    assert _changed(old, new) == (9, 12)
