@@ -4,6 +4,7 @@ Defaults < ``tapewatch.toml`` < ``TAPEWATCH_SECTION__KEY`` < flags. This file me
 each section is decoded by the struct that its owner declares (see `Settings.section`).
 """
 
+import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -62,6 +63,22 @@ class Settings:
                 raise ConfigError(f"--set expects section.key=value, found {text!r}")
             entries[key.strip()] = Entry(_value(value), "flag")
         return cls(entries)
+
+    def only(self, sections: Iterable[str]) -> None:
+        """Refuse sections that nobody owns.
+
+        Raises
+        ------
+        ConfigError
+            Naming the key, where it was set, and the section that was probably meant.
+        """
+        known = tuple(sections)
+        for key, entry in self.entries.items():
+            name = _split(key)[0]
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
+                raise ConfigError(f"{key} in {entry.origin}: unknown section; {hint}")
 
     def with_flags(self, section: str, **flags: object) -> "Settings":
         """Put command-line flags on top; a flag that is None was not given."""

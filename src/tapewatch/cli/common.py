@@ -9,6 +9,7 @@ import typer
 from tapewatch.config import Settings
 
 DEFAULT_FILE = Path("tapewatch.toml")
+SECTIONS = ("capture", "dashboard", "exchange", "rules", "run", "top")
 
 ConfigOption = Annotated[
     Path | None,
@@ -29,4 +30,6 @@ def settings(config: Path | None, overrides: list[str] | None) -> Settings:
         A file that was named does not exist, or anything in it is wrong.
     """
     path = config if config is not None else DEFAULT_FILE if DEFAULT_FILE.exists() else None
-    return Settings.load(path, os.environ, overrides or ())
+    chosen = Settings.load(path, os.environ, overrides or ())
+    chosen.only(SECTIONS)
+    return chosen

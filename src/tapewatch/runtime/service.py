@@ -79,19 +79,21 @@ class Service:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
         async with AsyncExitStack() as stack:
-            self._say("tapewatch", __version__)
-            warm: asyncio.Future[Any] = _in_thread(warm_up)
+            # what a person may have set wrong comes first, before anything is said or started
             source = await open_source(self._settings, self._clock, stack)
-            self._say("source", str(source.identity))
             server = stack.enter_context(ports.bind(self._settings.run.health_port, HEALTH_PORT, "run.health_port"))
+            port = self._dashboard and ports.choose(self._dashboard.port, DASHBOARD_PORT, "dashboard.port")
+            warm: asyncio.Future[Any] = _in_thread(warm_up)
+            self._say("tapewatch", __version__)
+            self._say("source", str(source.identity))
             self._say("rules", "getting ready (the first start compiles them, which takes up to 30 s)")
             await self._unless_stopped(warm)
             if self._stopping.is_set():
                 return
             embedded = self._open(source)
             beside = [self._serve(embedded, server), self._tell(embedded)]
-            if self._dashboard is not None:
-                beside.append(self._show(self._dashboard))
+            if self._dashboard is not None and port is not None:
+                beside.append(self._show(self._dashboard, port))
             await self._together(embedded, beside)
 
     def _open(self, source: RowSource) -> Embedded:
@@ -153,8 +155,7 @@ class Service:
         app = application(embedded.describe, embedded.trouble)
         await Server(app).serve(sockets=[server])
 
-    async def _show(self, dashboard: Dashboard) -> None:
-        port = ports.choose(dashboard.port, DASHBOARD_PORT, "dashboard.port")
+    async def _show(self, dashboard: Dashboard, port: int) -> None:
         arguments = ("dashboard", "--db", self._settings.run.db, "--port", str(port), *dashboard.arguments)
         child = Child(arguments, say=lambda text: self._say("dashboard", text), clock=self._clock)
         running = asyncio.create_task(child.run())

@@ -1,0 +1,73 @@
+"""`tapewatch config`: every value in force, and where it came from."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from tapewatch.cli.common import ConfigOption, SetOption, settings
+from tapewatch.config import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Show and check the settings.")
+
+
+@app.command()
+def show(
+    origin: Annotated[bool, typer.Option("--origin", help="Say where each value came from.")] = False,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Print every setting in force, as TOML."""
+    chosen = settings(config, set_)
+    section = ""
+    for key, value in _values(chosen):
+        table, _, name = key.rpartition(".")
+        if table != section:
+            typer.echo(f"{'' if not section else chr(10)}[{table}]")
+            section = table
+        set_by = chosen.entries[key].origin if key in chosen.entries else "default"
+        comment = f"  # {set_by}" if origin else ""
+        unset = "# " if value is None else ""
+        typer.echo(f"{unset}{name} = {_toml(value)}{comment}")
+
+
+@app.command()
+def check(config: ConfigOption = None, set_: SetOption = None) -> None:
+    """Check all settings without a network; exit code 2 and one line where something is wrong."""
+    count = len(list(_values(settings(config, set_))))
+    typer.echo(f"{count} settings are well")
+
+
+def _values(chosen: Settings) -> Iterator[tuple[str, Any]]:
+    from tapewatch.capture.config import CaptureConfig
+    from tapewatch.detect.rules import RuleBook
+    from tapewatch.runtime.opening import RunConfig
+    from tapewatch.simulate.exchange import ExchangeConfig
+    from tapewatch.view.dashboard import DashboardConfig
+    from tapewatch.view.terminal.command import TopConfig
+
+    structs: dict[str, type[msgspec.Struct]] = {
+        "capture": CaptureConfig,
+        "dashboard": DashboardConfig,
+        "exchange": ExchangeConfig,
+        "run": RunConfig,
+        "top": TopConfig,
+    }
+    for name, struct in structs.items():
+        yield from _flat(f"{name}.", msgspec.to_builtins(chosen.section(name, struct)))
+    RuleBook.of(chosen.plain("rules"))
+    yield from ((key, entry.value) for key, entry in chosen.entries.items() if key.startswith("rules."))
+
+
+def _flat(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in sorted(tree.items(), key=lambda item: isinstance(item[1], dict)):
+        if isinstance(value, dict):
+            yield from _flat(f"{prefix}{key}.", value)
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _toml(value: Any) -> str:
+    # A string, number, boolean or list reads the same in TOML as in JSON.
+    return '""' if value is None else msgspec.json.encode(value).decode().replace(",", ", ")

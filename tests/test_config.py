@@ -1,0 +1,73 @@
+"""Settings from several places: the last one wins, and every complaint names key, origin, expected and found."""
+
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from msgspec import Meta, Struct
+
+from tapewatch.config import Settings
+from tapewatch.errors import ConfigError
+
+
+class Inner(Struct, frozen=True, forbid_unknown_fields=True):
+    url: str = "a"
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True):
+    count: Annotated[int, Meta(ge=1)] = 1
+    inner: Inner = Inner()
+
+
+def test_later_places_win(tmp_path: Path) -> None:
+    file = tmp_path / "tapewatch.toml"
+    file.write_text("[one]\ncount = 2\n[one.inner]\nurl = 'file'\n")
+    environ = {"TAPEWATCH_ONE__COUNT": "3", "TAPEWATCH_ONE__INNER__URL": "environment", "OTHER": "x"}
+    chosen = Settings.load(file, environ, ["one.count=4"]).with_flags("one", count=5, unset=None)
+    assert chosen.section("one", Section) == Section(5, Inner("environment"))
+    assert chosen.entries["one.count"].origin == "flag"
+    assert chosen.entries["one.inner.url"].origin == "TAPEWATCH_ONE__INNER__URL"
+    assert Settings.load(file, {}).section("one", Section) == Section(2, Inner("file"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["one.count=0"], "one.count in flag: expected `int` >= 1, found 0"),
+        (["one.count=many"], "one.count in flag: expected `int`, got `str`, found 'many'"),
+        (["one.cuont=1"], "one.cuont in flag: unknown key"),
+        (["one.inner.address=1"], "one.inner.address in flag: unknown key"),
+    ],
+)
+def test_a_wrong_value_is_named(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        Settings.load(None, {}, overrides).section("one", Section)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("text", ["count", "count=1", "=1"])
+def test_an_override_needs_section_and_value(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"section\.key=value"):
+        Settings.load(None, {}, [text])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("[one\n", "not valid TOML"), ("count = 1\n", "outside any section")],
+)
+def test_a_wrong_file_is_one_sentence(tmp_path: Path, content: str, message: str) -> None:
+    file = tmp_path / "tapewatch.toml"
+    file.write_text(content)
+    with pytest.raises(ConfigError, match=message) as error:
+        Settings.load(file, {})
+    assert str(file) in str(error.value)
+
+
+def test_sections_that_nobody_owns_are_refused() -> None:
+    with pytest.raises(ConfigError, match="did you mean capture"):
+        Settings.load(None, {}, ["captur.symbols=1"]).only(["capture", "rules"])
+
+
+def test_patterns_keep_their_dots_and_asterisks() -> None:
+    chosen = Settings.load(None, {}, ['rules.abs_jump."BTC-*".limit_quote=5'])
+    assert chosen.plain("rules") == {"abs_jump": {"BTC-*": {"limit_quote": 5}}}
