@@ -59,6 +59,15 @@ class Update:
         by_row.sort(key=lambda item: item[:2])
         return [change for _, _, change in by_row]
 
+    def ended(self) -> list[Anomaly]:
+        """List the anomalies that ended, in no order: all that is asked of a tape that is only replayed."""
+        ends = [(teller, np.frombuffer(events, SLOT)) for teller, events in self._told]
+        return [
+            change.anomaly
+            for teller, events in ends
+            for _, change in teller.changes(events[events["change"] == ENDED])
+        ]
+
 
 class Ledger(NamedTuple):
     """What capture must know of a lane after a restart: the highest id named (-1: none) and the open gaps."""

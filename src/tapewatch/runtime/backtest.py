@@ -83,7 +83,7 @@ def backtest(tape: Iterable[Rows], rules: RuleBook) -> Report:
     anomalies: list[Anomaly] = []
     for rows, update in replay(tape, detector):
         _count(rows, update, detector, lanes)
-        anomalies += [change.anomaly for change in update.changes if change.change == "ended"]
+        anomalies += update.ended()
     anomalies += detector.open_anomalies()
     anomalies.sort(key=Anomaly.sort_key)
     return Report(anomalies, dict(sorted(lanes.items())))
