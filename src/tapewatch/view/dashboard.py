@@ -7,9 +7,11 @@ nothing anywhere, and loads nothing from elsewhere.
 import asyncio
 import gc
 import os
+import re
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,23 +31,26 @@ from tapewatch.view.services import Services, provide
 from tapewatch.view.theme import TOKENS, streamlit_theme
 
 PAGE = Path(__file__).with_name("page.py")
+FRONTEND = PAGE.with_name("frontend")
+ASSETS = "./_stcore/bidi-components/tapewatch.top"
+"""Where the browser finds our files."""
+
 HOST = "127.0.0.1"
 MESSAGE_MB = 8
 """Largest message of Streamlit's own socket; the page's are a few kilobytes."""
 
 
+Port = Annotated[int, Meta(ge=1, le=65_535, description="Port on loopback; none: 8710, or the next free one")]
+Refresh = Annotated[float, Meta(ge=0.5, le=60, description="Seconds between counts; chart and log are faster")]
+Hosts = Annotated[tuple[str, ...], Meta(description="Names of a reverse proxy under which the dashboard is reached")]
+
+
 class DashboardConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Section ``dashboard``."""
 
-    port: Annotated[int | None, Meta(ge=1, le=65_535, description="Port on loopback; none: 8710 or the next free")] = (
-        None
-    )
-    refresh_s: Annotated[float, Meta(ge=0.5, le=60, description="Seconds between counts; chart and log are faster")] = (
-        3.0
-    )
-    allowed_hosts: Annotated[
-        tuple[str, ...], Meta(description="Names of a reverse proxy under which the dashboard is reached")
-    ] = ()
+    port: Port | None = None
+    refresh_s: Refresh = 3.0
+    allowed_hosts: Hosts = ()
 
 
 def serve(reader: Reader, config: DashboardConfig, port: int, clock: Callable[[], int]) -> None:
@@ -114,30 +119,38 @@ async def lifespan(hub: Hub) -> AsyncIterator[None]:
 
 
 async def index(_: Request) -> Response:
-    """Streamlit's page with our title, icon and ground, dark unless the visitor has chosen otherwise."""
+    """Answer with Streamlit's page, with our title, icon and ground; dark unless the visitor has chosen otherwise."""
     return HTMLResponse(_index(), headers={"cache-control": "no-cache"})
 
 
+@cache
 def _index() -> str:
     import streamlit
 
     html = (files(streamlit) / "static" / "index.html").read_text(encoding="utf-8")
-    ground = TOKENS["ground"]
-    head = (
-        # Streamlit takes the system's theme where nothing is stored; ours is dark until somebody chooses.
-        "<script>(k=>{let t=localStorage.getItem(k);if(!t)localStorage.setItem(k,t='\"Dark\"');"
-        f"document.documentElement.style.background=t==='\"Light\"'?'{ground.light}':'{ground.dark}'}})"
-        "('stActiveTheme-'+location.pathname+'-v2')</script>"
-    )
-    icon = "./_stcore/bidi-components/tapewatch.top/favicon.svg"
-    replacements = (
-        ("<head>", f"<head>{head}"),
-        ("<title>Streamlit</title>", "<title>tapewatch</title>"),
-        ('href="./favicon.png"', f'href="{icon}"'),
-    )
-    for old, new in replacements:
-        html = html.replace(old, new, 1)
+    for pattern, ours in (
+        (r"<head>", f"<head>{_head()}"),
+        (r"<title>.*?</title>", "<title>tapewatch</title>"),
+        (r'<link rel="shortcut icon"[^>]*>', f'<link rel="icon" href="{ASSETS}/favicon.svg" />'),
+        (r'<link\s+rel="preload"[^>]*as="font"[^>]*>', ""),
+        (r"(?s)<noscript>.*?</noscript>", "<noscript><p>tapewatch needs JavaScript to show prices.</p></noscript>"),
+    ):
+        html = re.sub(pattern, ours.replace("\\", r"\\"), html, count=1)
     return html
+
+
+def _head() -> str:
+    # Streamlit takes the system's theme where nothing is stored; ours is dark until somebody chooses. Our modules are
+    # named here, so that they come beside Streamlit's own and not one after the other behind them.
+    ground = TOKENS["ground"]
+    theme = (
+        "(k=>{let t=localStorage.getItem(k);if(!t)localStorage.setItem(k,t='\"Dark\"');"
+        f"document.documentElement.style.background=t==='\"Light\"'?'{ground.light}':'{ground.dark}'}})"
+        "('stActiveTheme-'+location.pathname+'-v2')"
+    )
+    modules = sorted(path.relative_to(FRONTEND).as_posix() for path in FRONTEND.glob("*/*.*js"))
+    preloads = (f'<link rel="modulepreload" href="{ASSETS}/{module}">' for module in modules)
+    return f"<script>{theme}</script>{''.join(preloads)}"
 
 
 def _failed(task: "asyncio.Task[None]") -> None:

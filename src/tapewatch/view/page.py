@@ -138,7 +138,7 @@ def page() -> None:
     with above:
         part("top", "48px")(key="top", data=data)
     with over:
-        seen = part("chart", "360px")(key="chart", data=data, on_symbol_change=lambda: None)
+        seen = part("chart", "304px")(key="chart", data=data, on_symbol_change=lambda: None)
     with exports:
         symbol = seen.get("symbol") if data["filter"]["one"] else None
         files(Filter(wanted.severities, wanted.rules, wanted.directions, (symbol,) if symbol else (), wanted.recency_s))

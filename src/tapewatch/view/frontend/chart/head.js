@@ -37,9 +37,7 @@ export class Head {
       this.change,
       h("span", { class: "break" }),
       this.open,
-      ...this.figures.map(({ element }) => element),
-      this.asOf,
-      h("span", { class: "spring" }),
+      h("span", { class: "figures" }, this.figures.map(({ element }) => element), this.asOf),
       h("span", { class: "segments", role: "group", "aria-label": "Width of a bar" }, ...this.widths),
     );
     this.element.addEventListener("focusout", () => this.#drawSymbols());
@@ -92,7 +90,7 @@ export class Head {
         h("option", { value: keyOf(each) }, several ? `${each.symbol} · ${each.venue}` : each.symbol),
       ),
     );
-    if (!watch.length) setChildren(this.select, "none", () => h("option", {}, "No symbol"));
+    this.select.hidden = !watch.length;
     if (store.lane && this.select.value !== keyOf(store.lane)) this.select.value = keyOf(store.lane);
   }
 

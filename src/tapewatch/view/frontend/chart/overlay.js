@@ -19,6 +19,7 @@ export class Overlay {
   constructor(plot) {
     this.plot = plot;
     this.markers = [];
+    this.ribbons = [];
     const behind = view("bottom", (scope) => this.#behind(scope));
     const before = view("top", (scope) => this.#before(scope));
     this.views = [behind, before];
@@ -38,7 +39,9 @@ export class Overlay {
   }
 
   hitTest(x, y) {
-    const hit = this.markers.find((each) => Math.abs(each.x - x) <= REACH && Math.abs(each.y - y) <= REACH);
+    const near = ({ x: middle, y: height }) => Math.abs(middle - x) <= REACH && Math.abs(height - y) <= REACH;
+    const inside = ({ left, right, top }) => x >= left - 2 && x <= right + 2 && y >= top - 1 && y <= top + LANE - 2;
+    const hit = this.markers.find(near) ?? this.ribbons.findLast(inside);
     return hit ? { externalId: hit.row.id, zOrder: "top", cursorStyle: "pointer" } : null;
   }
 
@@ -120,6 +123,7 @@ export class Overlay {
 
   #before({ context, mediaSize: { width, height } }) {
     this.markers = [];
+    this.ribbons = [];
     const range = this.scale.getVisibleRange();
     if (!range || !this.plot.series.bars.length) return;
     const { width: bar, last } = this.plot.series;
@@ -145,7 +149,10 @@ export class Overlay {
       for (const row of rows) {
         if (row.severity !== severity) continue;
         const [start, end] = this.#span(row);
-        if (start !== null) context.fillRect(start - 1, y, Math.max(3, end - start + 2), 6);
+        if (start === null) continue;
+        const wide = Math.max(3, end - start + 2);
+        context.fillRect(start - 1, y, wide, 6);
+        this.ribbons.push({ row, left: start - 1, right: start - 1 + wide, top: y });
       }
       context.fillStyle = colours.ground;
       context.fillRect(0, y - 2, 20, 10);
@@ -157,6 +164,7 @@ export class Overlay {
     const { colours, focused } = this.plot;
     const candidates = [];
     for (const row of rows) {
+      if (row.kind === "feed") continue; // it has no price to stand at; the ribbon has it
       const bar = this.plot.series.before(row.peak_at);
       const x = this.#x(row.peak_at);
       if (!bar || x === null || x < 0 || x > width) continue;

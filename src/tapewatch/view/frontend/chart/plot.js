@@ -14,8 +14,9 @@ import { Bands } from "./bands.js";
 import { Overlay } from "./overlay.js";
 
 const EMPTY_MAX = 300; // buckets without a trade that are drawn as room; longer silences are shortened to it
-const BARS_WIDE = 270;
-const BARS_NARROW = 110;
+const BARS_WIDE = 270; // in sight at first on a desk …
+const BARS_NARROW = 110; // … and on a phone
+const BARS_YOUNG = 90; // at least so much room for a database that has just begun
 const ROOM = 6; // bars of room at the right edge
 const NEAR = 60; // bars from the oldest one at which older ones are asked for
 
@@ -106,30 +107,29 @@ export class Plot {
     this.#ranged();
   }
 
-  /** Draw the bars at these positions, which are new or have changed. */
+  /** Draw the bars at these positions, in ascending order, which are new or have changed. */
   update(positions) {
     for (const position of positions) {
       const bar = this.series.bars[position];
-      const late = position < this.series.bars.length - 1 || bar.time < this.lastTime;
-      if (!late && this.lastTime) {
-        for (const time of this.#empty(this.lastTime, bar.time)) this.price.update({ time });
-      }
+      const late = bar.time < this.lastTime;
+      if (this.lastTime) for (const time of this.#empty(this.lastTime, bar.time)) this.price.update({ time });
       this.lastTime = Math.max(this.lastTime ?? 0, bar.time);
       this.price.update(this.#point(bar), late);
       this.volumes.update(this.#volume(bar), late);
-      this.#updateBands(position, late);
     }
+    this.#updateBands(positions);
     this.#ranged();
   }
 
   /** Show a span of time, where it is not in sight already. */
   show(start, end) {
     const range = this.scale.getVisibleRange();
-    if (!range || (start >= range.from && end <= range.to)) return;
-    const first = this.scale.timeToIndex(this.#bucket(start), true);
-    const last = this.scale.timeToIndex(this.#bucket(end), true);
-    const { from, to } = this.scale.getVisibleLogicalRange();
-    const bars = Math.max(to - from, (last - first) * 1.4);
+    const [from, to] = [this.#bucket(start), this.#bucket(end)];
+    if (!range || (from >= range.from && to <= range.to)) return;
+    const first = this.scale.timeToIndex(from, true);
+    const last = this.scale.timeToIndex(to, true);
+    const view = this.scale.getVisibleLogicalRange();
+    const bars = Math.max(view.to - view.from, (last - first) * 1.4);
     const middle = (first + last) / 2;
     this.scale.setVisibleLogicalRange({ from: middle - bars / 2, to: middle + bars / 2 });
   }
@@ -199,21 +199,24 @@ export class Plot {
         if (value) points.push({ time: this.series.bars[i].time, value: value[name] });
       });
       line.setData(points);
+      this.bandsTime = points.at(-1)?.time ?? 0;
     }
   }
 
-  #updateBands(position, late) {
+  #updateBands(positions) {
     if (!this.bands) return;
-    for (const moved of this.bands.update(position)) {
-      const value = this.bands.values[moved];
+    const moved = new Set(positions.flatMap((position) => this.bands.update(position)));
+    for (const position of [...moved].sort((a, b) => a - b)) {
+      const value = this.bands.values[position];
       if (!value) continue;
-      const { time } = this.series.bars[moved];
-      const old = late || moved < this.series.bars.length - 1;
-      for (const [name, line] of Object.entries(this.lines)) line.update({ time, value: value[name] }, old);
+      const { time } = this.series.bars[position];
+      const late = time < this.bandsTime;
+      for (const [name, line] of Object.entries(this.lines)) line.update({ time, value: value[name] }, late);
+      this.bandsTime = Math.max(this.bandsTime, time);
     }
   }
 
-  // Buckets between two bars in which nothing was traded.
+  // Buckets between two bars in which nothing was traded; none where the second one is not later.
   #empty(after, before) {
     const { width } = this.series;
     const missing = Math.min(EMPTY_MAX, (before - after) / width - 1);
@@ -234,7 +237,8 @@ export class Plot {
 
   #showLatest() {
     const end = this.scale.timeToIndex(this.lastTime ?? 0, true) ?? 0;
-    const bars = this.element.clientWidth < 600 ? BARS_NARROW : BARS_WIDE;
+    const most = this.element.clientWidth < 600 ? BARS_NARROW : BARS_WIDE;
+    const bars = Math.min(most, Math.max(BARS_YOUNG, this.series.bars.length + ROOM));
     this.scale.setVisibleLogicalRange({ from: end - bars, to: end + ROOM });
   }
 

@@ -1,4 +1,4 @@
-// The one state of a page. Each component loads its own copy of this module, so the instance lives on globalThis.
+// The one state of a page, on globalThis: there is one even if a component is loaded from another address.
 //
 // Who has what: the URL has symbol and width, Streamlit has the filters (and writes them to the URL), the server has
 // everything else and sends what has changed. Components listen to "change", which tells once per frame which topics
