@@ -22,7 +22,7 @@ from tapewatch.store.sql import Reader
 from tapewatch.view import queries
 from tapewatch.view.live import BEAT, BEAT_S, PUSH_S, Hub, Mailbox
 from tapewatch.view.look import NOWHERE
-from tapewatch.view.queries import Filter, Place
+from tapewatch.view.queries import CHART, Filter, Place
 from tapewatch.view.status import status
 from tapewatch.view.wire import ENCODER, Name, Row, Subscription, row
 
@@ -33,6 +33,8 @@ WISH_BYTES_MAX = 4_096
 
 PAGE_OVERLAP_NS = 1_000
 """Seconds as float64 are a quarter of a microsecond exact: pages overlap a little, rather than leave one out."""
+
+WIRE_BAR = CHART.newbyteorder("<")
 
 TRY_AGAIN_LATER, BAD_WISH, WISH_TOO_LONG = 1013, 1008, 1009
 """Codes with which a socket is closed."""
@@ -98,7 +100,8 @@ def routes(reader: Reader, hub: Hub, clock: Callable[[], int]) -> list[BaseRoute
             lane = Lane(wish.venue, wish.symbol)
             with reader.connect() as conn:
                 place = queries.place(conn)
-                body = queries.bars(conn, lane, wish.width, end_ns=end, limit=wish.limit).astype("<f8").tobytes()
+                found = queries.bars(conn, lane, wish.width, end_ns=end, limit=wish.limit)
+                body = found.astype(WIRE_BAR).tobytes()
         return Response(body, media_type="application/octet-stream", headers=_place_headers(place))
 
     def anomalies(wish: RowsWish) -> Response:
