@@ -30,6 +30,7 @@ def bind(asked: int | None, default: int, name: str) -> socket.socket:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just left is free
         try:
             server.bind((HOST, port))
+            server.listen()  # until then, somebody else could bind it, too
         except OSError as error:
             server.close()
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):

@@ -72,6 +72,7 @@ class Limits:
         ConfigError
             An unknown rule or parameter, or a value out of its bounds.
         """
+        RuleBook.of({setting.rule: {}})  # an unknown rule is refused even where nothing is set
         same = [old for old in self.settings if (old.rule, old.pattern) == (setting.rule, setting.pattern)]
         others = tuple(old for old in self.settings if old not in same)
         if not setting.values:

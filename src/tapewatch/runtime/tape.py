@@ -1,6 +1,7 @@
 """A recorded tape as a source: its rows come at the speed of its clock, from where the last run stopped."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
@@ -86,9 +87,9 @@ class TapeSource:
         if self.ended is not None:
             await self._sleep(timeout_s)
         elif self.speed > 0:
-            wait_s = (int(self._due[self._taken]) - self.now_ns()) / NS / self.speed
-            if wait_s > 0:
-                await self._sleep(min(wait_s, timeout_s))
+            wait_ns = math.ceil((int(self._due[self._taken]) - self.now_ns()) / self.speed)
+            if wait_ns > 0:
+                await self._sleep(min(wait_ns / NS, timeout_s))
 
     def take(self, limit: int) -> Rows | None:
         """Return rows that are due, at most `limit`."""
