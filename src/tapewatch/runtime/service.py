@@ -15,6 +15,7 @@ import msgspec
 
 from tapewatch import __version__
 from tapewatch.capture.session import SystemClock
+from tapewatch.detect.rules import RuleBook
 from tapewatch.model import NS
 from tapewatch.runtime import ports
 from tapewatch.runtime.embedded import Embedded
@@ -56,9 +57,15 @@ class Service:
         Begin with an empty database, whatever the file held before.
     say
         Takes a few words for a person.
+
+    Raises
+    ------
+    ConfigError
+        The limits of a rule are wrong.
     """
 
     def __init__(self, settings: Settings, dashboard: Dashboard | None, *, fresh: bool, say: Say) -> None:
+        RuleBook.of(settings.rules)  # a wrong limit is told before anything is opened or written
         self._settings = settings
         self._dashboard = dashboard
         self._fresh = fresh

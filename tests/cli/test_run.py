@@ -1,0 +1,201 @@
+"""`tapewatch run` and `demo` as a person uses them: wrong values, Ctrl-C, a second instance, the end of a tape."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.markets import seeded
+from support.runs import memory
+from tapewatch.carry.tape import Recorder
+from tapewatch.cli import main
+
+TAPEWATCH = (sys.executable, "-m", "tapewatch")
+
+
+@contextmanager
+def running(*arguments: object, until: str, cwd: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """Start a command and wait until it says a line that begins so."""
+    command = [*TAPEWATCH, *map(str, arguments)]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=cwd)
+    said: list[str] = []
+    try:
+        assert child.stderr is not None
+        for line in child.stderr:
+            said.append(line)
+            if line.startswith(until):
+                break
+        else:
+            raise AssertionError(f"never said {until!r}: {''.join(said)}")
+        yield child, said
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def ends(child: subprocess.Popen[str], with_signal: int) -> str:
+    child.send_signal(with_signal)
+    _, said = child.communicate(timeout=30)
+    assert child.returncode == 0, said
+    return said
+
+
+@pytest.fixture
+def tape(tmp_path: Path) -> Path:
+    recorder = Recorder.open(tmp_path / "tape")
+    recorder.append(seeded(4, 1500, 2))
+    recorder.close()
+    return tmp_path / "tape"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "--source", "kraken"], "run.source: expected coinbase, simulated or tape:PATH, found 'kraken'"),
+        (["run", "--source", "tape:"], "run.source: expected tape:PATH, found no path"),
+        (["run", "--source", "tape:no/such.csv"], "no/such.csv: expected a recorded tape, found no such file"),
+        (["run", "--speed", "-1"], "Invalid value for '--speed'"),
+        (["run", "--speed", "fast"], "Invalid value for '--speed'"),
+        (["run", "--port", "70000"], "Invalid value for '--port'"),
+        (["run", "--sped", "1"], "No such option"),
+        (["run", "--symbols", ",", "--source", "simulated"], "capture.symbols"),
+        (["run", "--symbols", "BTC-UDS", "--source", "simulated"], "BTC-UDS"),
+        (["run", "--set", "run.spede=1"], "run.spede in flag: unknown key"),
+        (["run", "--set", "nonsense"], "--set expects section.key=value, found 'nonsense'"),
+        (["run", "--config", "no.toml"], "no.toml: cannot be read"),
+        (["run", "--db", "mongo://x/y", "--source", "simulated"], "--db expects a path or an address"),
+        (["demo", "--seed", "-3"], "Invalid value for '--seed'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_value_is_one_line_and_exit_code_2(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["tapewatch", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    complaints = [line for line in lines if line.startswith("tapewatch: ")]
+    assert len(complaints) == 1
+    assert complaints == lines[-1:]
+    assert said in complaints[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_rules_are_refused_before_anything_is_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["run", "--source", "simulated", "--set", "rules.pct_spke.threshold_pct=1"]
+    monkeypatch.setattr(sys, "argv", ["tapewatch", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "did you mean pct_spike?" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tape_runs_to_its_end_and_has_nothing_left_to_do(tape: Path, tmp_path: Path) -> None:
+    command = [*TAPEWATCH, "run", "--source", f"tape:{tape}", "--speed", "0", "--db", "new/x.db", "--no-dashboard"]
+    first = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+    topics = [line.split()[0] for line in first.stderr.splitlines()]
+    assert topics == ["tapewatch", "source", "rules", "rules", "database", "health", "stored", "stopped"]
+    assert first.stdout == ""
+    before = memory(tmp_path / "new" / "x.db")
+    assert len(before.changes) > 10
+    second = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert "rows so far" in second.stderr
+    assert "end of tape: 0 rows, 0 anomalies opened" in second.stderr
+    assert memory(tmp_path / "new" / "x.db") == before
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_everything_stored(how: int, tmp_path: Path) -> None:
+    arguments = (
+        "run",
+        "--source",
+        "simulated",
+        "--db",
+        "x.db",
+        "--no-dashboard",
+        "--jsonl",
+        "c.jsonl",
+        "--record",
+        "rec",
+    )
+    with running(*arguments, until="stored", cwd=tmp_path) as (child, _):
+        said = ends(child, how)
+    assert "everything is stored" in said
+    connection = sqlite3.connect(tmp_path / "x.db")
+    assert {state for (state,) in connection.execute("SELECT state FROM feed")} == {"stopped"}
+    connection.close()
+    assert [path.suffix for path in (tmp_path / "rec").iterdir()] == [".parquet"]
+    assert not (tmp_path / "x.db-wal").exists()
+
+
+def test_a_second_instance_and_another_source_are_refused(tape: Path, tmp_path: Path) -> None:
+    arguments = ("run", "--source", "simulated", "--db", "x.db", "--no-dashboard")
+    with running(*arguments, until="stored", cwd=tmp_path) as (child, said):
+        address = next(line.split()[1].rstrip(",") for line in said if line.startswith("health"))
+        health = json.load(urllib.request.urlopen(address))  # noqa: S310  # our own
+        assert health["status"] == "ok"
+        assert health["rows"] > 0
+        second = subprocess.run([*TAPEWATCH, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert second.returncode == 1
+        complaint = second.stderr.splitlines()[-1]
+        assert complaint == (
+            f"tapewatch: x.db: another tapewatch (process {child.pid}) is writing to it; "
+            "stop that one or choose another file with --db"
+        )
+        ends(child, signal.SIGINT)
+    command = [*TAPEWATCH, "run", "--source", f"tape:{tape}", "--db", "x.db", "--no-dashboard"]
+    other = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert other.returncode == 1
+    assert "belongs to the source simulated seed 7, not to tape" in other.stderr.splitlines()[-1]
+
+
+def test_the_demo_is_fresh_and_says_where_to_look(tmp_path: Path) -> None:
+    for keep in ([], ["--keep"], []):
+        with running("demo", "--seed", "5", *keep, until="dashboard  http", cwd=tmp_path) as (child, said):
+            address = said[-1].split()[1]
+            with urllib.request.urlopen(f"{address}/_stcore/health") as answer:  # noqa: S310
+                assert answer.status == 200
+            ends(child, signal.SIGINT)
+        with pytest.raises(OSError, match="refused"):
+            urllib.request.urlopen(address)  # noqa: S310  # the dashboard has ended with it
+        database = next(line for line in said if line.startswith("database"))
+        assert ("new" in database) == (not keep)
+    assert (tmp_path / "data" / "demo.labels.jsonl").exists()
+
+
+def test_the_dashboard_ends_with_a_runtime_that_is_killed(tmp_path: Path) -> None:
+    with running("demo", until="dashboard  http", cwd=tmp_path) as (child, said):
+        address = said[-1].split()[1]
+        child.send_signal(signal.SIGKILL)
+        child.communicate()  # it has our stderr, too: this returns when the dashboard has ended
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(address)  # noqa: S310
+
+
+def test_help_names_every_flag(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for command, flags in {
+        "run": "--source --speed --db --port --symbols --record --jsonl --no-dashboard --config --set",
+        "demo": "--seed --port --keep --db --config --set",
+    }.items():
+        monkeypatch.setattr(sys, "argv", ["tapewatch", command, "--help"])
+        monkeypatch.setitem(os.environ, "COLUMNS", "200")
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        text = capsys.readouterr().out
+        assert all(flag in text for flag in flags.split())
