@@ -113,6 +113,15 @@ def test_a_member_of_an_archive_is_named_in_what_is_wrong(tmp_path):
         list(Tape([path], form="aggtrades"))
 
 
+def test_an_archive_packed_in_an_unknown_way_is_refused(tmp_path):
+    path = packed(tmp_path / "day.zip", CSV, "zip")
+    content = path.read_bytes()
+    index = content.index(b"PK\x01\x02")
+    path.write_bytes(content[: index + 10] + b"\x63\x00" + content[index + 12 :])  # its method: 99, encrypted
+    with pytest.raises(TapeError, match=r"day.zip: expected a whole file, found it damaged or cut short"):
+        list(Tape([path]))
+
+
 def test_members_of_an_archive_are_read_in_order_of_name(tmp_path):
     path = tmp_path / "days.zip"
     with zipfile.ZipFile(path, "w") as archive:

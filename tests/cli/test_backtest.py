@@ -1,5 +1,6 @@
 """The command: what it prints where, what it writes, and how it refuses."""
 
+import gc
 import json
 import os
 import pty
@@ -164,6 +165,13 @@ def test_help_names_every_format(command):
     code, out, _ = command("--help")
     assert code == 0
     assert {each.name for each in FORMATS} <= set(out.replace(",", " ").replace(".", " ").split())
+
+
+def test_garbage_is_looked_for_as_before(command, day):
+    before = gc.get_threshold()
+    command(day)
+    command(day, "--format", "tape")
+    assert gc.get_threshold() == before
 
 
 def test_a_bar_shows_on_a_terminal_only(day):

@@ -3,33 +3,36 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from tapewatch.model import Rows
 
 BLOCKS = 8
 
 
-def ahead(tape: Iterable[Rows], most: int = BLOCKS) -> Iterator[Rows]:
+@contextmanager
+def ahead(tape: Iterable[Rows], most: int = BLOCKS) -> Iterator[Iterator[Rows]]:
     """Read a tape in a thread of its own, from now on, at most so many blocks ahead of who iterates.
 
     Unpacking and parsing run outside of Python's lock, so they cost the other thread little. Whatever reading
-    raises is raised at its place in the tape.
+    raises is raised at its place in the tape. Leaving the context ends the reading.
 
     Examples
     --------
-    >>> [len(rows.data) for rows in ahead([Rows.empty(), Rows.empty()])]
+    >>> with ahead([Rows.empty(), Rows.empty()]) as blocks:
+    ...     [len(rows.data) for rows in blocks]
     [0, 0]
     """
-    blocks = iter(tape)
+    source = iter(tape)
     pool = ThreadPoolExecutor(1, thread_name_prefix="tape")
-    pending = deque(pool.submit(next, blocks, None) for _ in range(most))
+    pending = deque(pool.submit(next, source, None) for _ in range(most))
 
-    def read() -> Iterator[Rows]:
-        try:
-            while (rows := pending.popleft().result()) is not None:
-                pending.append(pool.submit(next, blocks, None))
-                yield rows
-        finally:
-            pool.shutdown(cancel_futures=True)
+    def blocks() -> Iterator[Rows]:
+        while (rows := pending.popleft().result()) is not None:
+            pending.append(pool.submit(next, source, None))
+            yield rows
 
-    return read()
+    try:
+        yield blocks()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -145,7 +145,7 @@ def intact(place: str) -> Iterator[None]:
     """Turn what libraries say about a damaged file into one sentence."""
     try:
         yield
-    except (EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
         raise TapeError(f"{place}: expected a whole file, found it damaged or cut short: {error}") from None
     except pa.ArrowException as error:
         raise TapeError(f"{place}: expected a whole file, found it damaged: {_first_line(error)}") from None

@@ -78,16 +78,15 @@ def backtest(
     refused: list[BadRow] = []
     with _few_collections(), _progress() as (begin, advance):
         tape = Tape(paths, form=form, symbol=symbol, as_traded=as_traded, on_bad=refused.append, on_progress=advance)
-        blocks = ahead(tape)  # while the engine is loaded
-
-        from tapewatch.detect.rules import RuleBook
-        from tapewatch.runtime import backtest as runtime
-
-        rules = RuleBook.of(given)
-        if out not in (None, "-"):
-            runtime.check_out(Path(out), tape.files)
         begin(tape.size)
-        report = runtime.backtest(blocks, rules)
+        with ahead(tape) as blocks:  # while the engine is loaded
+            from tapewatch.detect.rules import RuleBook
+            from tapewatch.runtime import backtest as runtime
+
+            rules = RuleBook.of(given)
+            if out not in (None, "-"):
+                runtime.check_out(Path(out), tape.files)
+            report = runtime.backtest(blocks, rules)
     if out == "-":
         _print(report)
     elif out is not None:
