@@ -9,7 +9,7 @@ import pytest
 from support.recorded import cascade
 from support.simulated import START_NS, prices, prints_of, trade
 from tapewatch.model import NS, PRICE_SCALE, Kind
-from tapewatch.simulate.market import Block, Market, Pace
+from tapewatch.simulate.market import Block, Market, Pace, Weather
 from tapewatch.simulate.products import PRODUCTS, choose
 
 
@@ -207,3 +207,15 @@ def test_a_restart_never_names_an_id_again(seconds: int, rate: float | None) -> 
         if len(old) and len(new):
             assert new["trade_id"][0] > old["trade_id"][-1]
             assert new["sequence"][0] > old["sequence"][-1]
+
+
+def test_volatility_has_slow_moods_and_seconds_of_their_own() -> None:
+    weather = Weather(np.random.default_rng(SEEDS[0]), steady=False)
+    volatility, activity = np.log(np.array([weather.second() for _ in range(30_000)]).T)
+    assert np.exp(2 * volatility).mean() == pytest.approx(1.0, rel=0.2)
+    assert np.exp(activity).mean() == pytest.approx(1.0, rel=0.2)
+    # Half the logarithm of a χ² with 6 degrees of freedom has variance ψ'(3)/4 = 0.0987; twice that for a difference.
+    assert np.diff(volatility).var() == pytest.approx(2 * 0.0987, rel=0.15)
+    assert np.corrcoef(volatility[:-1], volatility[1:])[0, 1] > 0.5
+    assert np.corrcoef(activity[:-60], activity[60:])[0, 1] > 0.3
+    assert np.corrcoef(volatility, activity)[0, 1] > 0.3

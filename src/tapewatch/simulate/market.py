@@ -69,7 +69,12 @@ class Pace(Struct, frozen=True, forbid_unknown_fields=True):
     burst_every_s: Annotated[int, Meta(ge=1)] = 60
 
     def at(self, second: int, natural: float) -> float:
-        """Trades a second in the `second`-th second (0: the first), where the products' natural pace is `natural`."""
+        """Trades a second in the `second`-th second (0: the first), where the products' natural pace is `natural`.
+
+        The past, whose seconds are negative, was natural: nobody measures it, and it must be there at once.
+        """
+        if second < 0:
+            return natural
         bursting = self.burst_rate > 0 and second >= self.burst_every_s and second % self.burst_every_s < self.burst_s
         return self.burst_rate if bursting else natural if self.rate is None else self.rate
 
@@ -112,7 +117,7 @@ class Weather:
 
     def __init__(self, rng: np.random.Generator, *, steady: bool) -> None:
         self._rng = rng
-        self._spread = np.array([self._VOLATILITY_SPREAD, 0.15 if steady else self._ACTIVITY_SPREAD])
+        self._spread = np.array([self._VOLATILITY_SPREAD, 0.05 if steady else self._ACTIVITY_SPREAD])
         self._mood = rng.normal(size=2)
 
     def second(self) -> tuple[float, float]:
