@@ -70,8 +70,8 @@ def test_unsubscribing_from_products_channels_and_everything(client: Subscriptio
 
 
 def test_one_error_per_channel_and_the_other_products_stay_subscribed(client: Subscriptions) -> None:
-    answer = ask(client, product_ids=["YFI-USD", "BTC-USD", "XXX-USD"], channels=["matches", "heartbeat"])
-    one = ["YFI-USD is delisted", "XXX-USD is not a valid product"]
+    answer = ask(client, product_ids=["YFI-USD", "BTC-USD", "NIX-USD"], channels=["matches", "heartbeat"])
+    one = ["YFI-USD is delisted", "NIX-USD is not a valid product"]
     assert reasons(answer) == one + one
     assert channels(answer) == {"matches": ["BTC-USD"], "heartbeat": ["BTC-USD"]}
 
@@ -79,7 +79,7 @@ def test_one_error_per_channel_and_the_other_products_stay_subscribed(client: Su
 @pytest.mark.parametrize(
     ("request_", "reason"),
     [
-        ({"product_ids": ["XXX-USD"], "channels": ["matches"]}, "XXX-USD is not a valid product"),
+        ({"product_ids": ["NIX-USD"], "channels": ["matches"]}, "NIX-USD is not a valid product"),
         ({"channels": ["heartbeat"]}, "You need to specify at least one product ID for channel heartbeat"),
         ({"product_ids": ["BTC-USD"], "channels": ["full"]}, "level2, level3, and full channels now require auth"),
         ({"product_ids": ["BTC-USD"], "channels": ["level2"]}, "level2, level3, and full channels now require auth"),
@@ -131,7 +131,7 @@ json_values = st.recursive(
     max_leaves=8,
 )
 names = st.sampled_from(["matches", "heartbeat", "level2", "status", "x"])
-symbols = st.sampled_from(["BTC-USD", "ETH-USD", "YFI-USD", "XXX-USD"])
+symbols = st.sampled_from(["BTC-USD", "ETH-USD", "YFI-USD", "NIX-USD"])
 channel = names | st.fixed_dictionaries({"name": names}, optional={"product_ids": st.lists(symbols)}) | json_values
 requests = st.fixed_dictionaries(
     {"type": st.sampled_from(["subscribe", "unsubscribe"])},
