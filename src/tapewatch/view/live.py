@@ -220,11 +220,13 @@ class Hub:
         self._clock = clock
         self._refresh_s = refresh_s
         self._place = NOWHERE
+        self._picture_ns = self._panels_ns = 0  # when they were looked at last
         self._opened: dict[str, Anomaly] = {}
         self._tops: dict[tuple[str, str], float] = {}  # time of each lane's last bar
         self._said: dict[str, Raw] = {}
         self._boxes: set[Mailbox] = set()
         self._joined = asyncio.Event()
+        self._followed = asyncio.Event()
 
     @property
     def full(self) -> bool:
@@ -233,22 +235,26 @@ class Hub:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        picture_ns = panels_ns = 0
         while True:
-            now_ns = self._clock()
-            wanted = Wanted(
-                picture=_due(now_ns, picture_ns, PICTURE_S),
-                panels=_due(now_ns, panels_ns, self._refresh_s),
-                filters=tuple({box.filter for box in self._boxes}),
-            )
-            news = await asyncio.to_thread(look, self.reader, self._place, now_ns, wanted)
-            picture_ns = now_ns if wanted.picture or wanted.panels else picture_ns
-            panels_ns = now_ns if wanted.panels else panels_ns
-            self._tell(news)
+            await self.follow()
             await self._pause()
+
+    async def follow(self) -> None:
+        """Look once, and tell the pages."""
+        now_ns = self._clock()
+        wanted = Wanted(
+            picture=_due(now_ns, self._picture_ns, PICTURE_S),
+            panels=_due(now_ns, self._panels_ns, self._refresh_s),
+            filters=tuple({box.filter for box in self._boxes}),
+        )
+        news = await asyncio.to_thread(look, self.reader, self._place, now_ns, wanted)
+        self._picture_ns = now_ns if wanted.picture or wanted.panels else self._picture_ns
+        self._panels_ns = now_ns if wanted.panels else self._panels_ns
+        self._tell(news)
 
     async def join(self, wanted: Subscription) -> Mailbox:
         """Tell a page all that it has missed, and from now on what is new."""
+        await self._followed.wait()  # the first look finds the place only, not what led there
         box = Mailbox(wanted)
         self._boxes.add(box)  # before it looks, so that nothing falls between its look and ours
         self._joined.set()
@@ -272,7 +278,10 @@ class Hub:
             self._opened = {each.id: each for each in news.opened}
         if news.place.epoch != self._place.epoch:
             self._tops.clear()
+            # Pages that are here have met the database before us, or not at all.
+            news = msgspec.structs.replace(news, complete=not self._boxes)
         self._place = news.place
+        self._followed.set()
         prices = self._prices(news.bars)
         if self._boxes:
             parcel = self._unsaid(pack(news, moved, prices))
