@@ -24,7 +24,9 @@ from tapewatch.model import ROW, Kind, Lane, Rows
 __all__ = ["BLOCK_BYTES", "BadRow", "Recorder", "Tape", "read"]
 
 BLOCK_BYTES = 1 << 22
-"""What is read at a time, per file: 65,536 rows of our own tape, about as many of a CSV."""
+"""What is read at a time, of all files together: 65,536 rows of our own tape, about as many of a CSV."""
+
+_SHARE_BYTES = 1 << 18  # less at a time would cost more than it saves
 
 _PEEK_BYTES = 4096
 _TRADED = (Kind.TRADE, Kind.LATE)
@@ -54,7 +56,7 @@ class Tape:
         Names the lane where a file does not say it, or says it otherwise.
     as_traded
         Put each lane's trades in ascending order of id, and leave out what only the feed knew: gaps and clocks.
-        This needs the whole tape in memory, 64 bytes a row; otherwise it is one block per file.
+        This needs the whole tape in memory, 64 bytes a row; otherwise it is a block for each file that is open.
     on_bad
         Is told each row that went to quarantine.
     on_progress
@@ -129,10 +131,12 @@ class Tape:
         if len(self.files) == 1:
             return formats.rows_of(self.files[0], self._form, self._reading)
         peeking = Reading(self._reading.symbol, _PEEK_BYTES, _nobody, _nobody)
+        share = max(self._reading.block_bytes // len(self.files), min(self._reading.block_bytes, _SHARE_BYTES))
+        reading = self._reading._replace(block_bytes=share)
         sources = []
         for path in self.files:
             first = first_key(formats.rows_of(path, self._form, peeking))
-            sources.append(Source(first, partial(formats.rows_of, path, self._form, self._reading)))
+            sources.append(Source(first, partial(formats.rows_of, path, self._form, reading)))
         return merged(sources)
 
     def _by_id(self, blocks: Iterator[Rows]) -> Iterator[Rows]:
