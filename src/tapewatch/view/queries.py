@@ -5,6 +5,7 @@ PostgreSQL; whoever calls several of them for one picture does so in one transac
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
 
 from tapewatch.model import BAR_WIDTHS, NS, PRICE_SCALE, Anomaly, Direction, Lane, Severity
 from tapewatch.store.migrations import migrations as migrations_table
@@ -76,19 +77,22 @@ def anomalies(
     before
         (opened_ts, id) of the last one of the page before.
     """
-    page = and_(A.opened_ts <= before[0], tuple_(A.opened_ts, A.id) < tuple_(*before)) if before else None
-    found: dict[str, Anomaly] = {}
-    for query in _recent_and_open(select(*ANOMALY_COLUMNS), wanted, now_ns):
-        rows = query if page is None else query.where(page)
-        for row in conn.execute(rows.order_by(A.opened_ts.desc(), A.id.desc()).limit(limit)):
-            found[row.id] = _anomaly(row)
-    return sorted(found.values(), key=lambda each: (each.opened_ts, each.id), reverse=True)[:limit]
+    query = select(*ANOMALY_COLUMNS).where(A.opened_ts >= wanted.since(now_ns), *_choices(wanted))
+    if before is not None:
+        query = query.where(A.opened_ts <= before[0], tuple_(A.opened_ts, A.id) < tuple_(*before))
+    found = [_anomaly(row) for row in conn.execute(query.order_by(A.opened_ts.desc(), A.id.desc()).limit(limit))]
+    if len(found) < limit:
+        earlier = _still_open(conn, wanted, now_ns)
+        found += [each for each in earlier if before is None or (each.opened_ts, each.id) < before]
+    return found[:limit]
 
 
-def open_anomalies(conn: Connection) -> list[Anomaly]:
-    """List all that are open now, newest first."""
-    query = select(*ANOMALY_COLUMNS).where(A.ended_ts.is_(None)).order_by(A.opened_ts.desc(), A.id.desc())
-    return [_anomaly(row) for row in conn.execute(query)]
+def open_anomalies(conn: Connection, before_ns: int | None = None) -> list[Anomaly]:
+    """List all that are open now, newest first; or those of them that opened before a moment."""
+    query = select(*ANOMALY_COLUMNS).where(A.ended_ts.is_(None))
+    if before_ns is not None:
+        query = query.where(A.opened_ts < before_ns)
+    return [_anomaly(row) for row in conn.execute(query.order_by(A.opened_ts.desc(), A.id.desc()))]
 
 
 def one(conn: Connection, anomaly_id: str) -> Anomaly | None:
@@ -272,12 +276,13 @@ class Counts(Struct, frozen=True):
 def counts(conn: Connection, wanted: Filter, now_ns: int) -> Counts:
     """Count anomalies by severity, rule and direction."""
     everything = Filter(symbols=wanted.symbols, recency_s=wanted.recency_s)
-    groups: dict[tuple[Severity, str, Direction | None], int] = {}
-    # Naming every severity leads SQLite to the index of severity and time; else it would group along a whole index.
-    columns = select(A.severity, A.rule, A.direction, func.count().label("n")).where(A.severity.in_(SEVERITIES))
-    for query in _recent_and_open(columns, everything, now_ns):
-        for severity, rule, direction, n in conn.execute(query.group_by(A.severity, A.rule, A.direction)):
-            groups[severity, rule, direction] = groups.get((severity, rule, direction), 0) + n
+    # Grouped by a function of it, the severity tempts SQLite no more to read a whole index in that order.
+    by = (func.lower(A.severity), A.rule, A.direction)
+    recent = select(*by, func.count()).where(A.opened_ts >= wanted.since(now_ns), *_choices(everything)).group_by(*by)
+    groups: Counter[tuple[Severity, str, Direction | None]] = Counter()
+    for *group, n in conn.execute(recent):
+        groups[tuple(group)] += n
+    groups.update((each.severity, each.rule, each.direction) for each in _still_open(conn, everything, now_ns))
     total, result = 0, Counts(0, dict.fromkeys(SEVERITIES, 0), dict.fromkeys(RULES, 0), {"up": 0, "down": 0})
     for (severity, rule, direction), n in groups.items():
         by_severity = not wanted.severities or severity in wanted.severities
@@ -318,11 +323,11 @@ def histogram(conn: Connection, wanted: Filter, start_ns: int, end_ns: int, step
     return steps
 
 
-def _recent_and_open(query: Select[Any], wanted: Filter, now_ns: int) -> tuple[Select[Any], ...]:
-    # Two queries that cannot overlap, each with an index of its own, instead of one with OR that has none.
-    since, choices = wanted.since(now_ns), _choices(wanted)
-    recent = query.where(A.opened_ts >= since, *choices)
-    return (recent,) if not since else (recent, query.where(A.ended_ts.is_(None), A.opened_ts < since, *choices))
+def _still_open(conn: Connection, wanted: Filter, now_ns: int) -> list[Anomaly]:
+    # What is open is little, and has an index; asked together with the choices, SQLite would rather read all that is
+    # old and of the right severity.
+    since = wanted.since(now_ns)
+    return [each for each in open_anomalies(conn, since) if wanted.matches(each, now_ns)] if since else []
 
 
 def _choices(wanted: Filter) -> list[ColumnElement[bool]]:
