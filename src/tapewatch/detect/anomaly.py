@@ -24,7 +24,6 @@ SLOT = np.dtype(
         ("row", "i8"),  # index of the row in its batch
         ("at", "i8"),
         ("change", "i1"),
-        ("ordinal", "i8"),
         # state of the event in progress
         ("open", "u1"),
         ("direction", "i1"),  # +1 up, -1 down, 0 none

@@ -110,17 +110,28 @@ def _fold_runs(order: NDArray[np.int64], bars: NDArray[np.void], width: int, out
 def _merge(bars: NDArray[np.void], width: int) -> NDArray[np.void]:
     """Merge increments into buckets of `width` seconds, sorted by lane and bucket."""
     order = np.arange(len(bars))
-    if not _sorted(bars):
+    buckets, ordered = _count_buckets(bars, width)
+    if not ordered:
         order = np.lexsort((bars["ts"], bars["lane"]))
-    out = np.empty(len(bars), BAR)
+        buckets = len(bars)
+    elif width == 1 and buckets == len(bars):
+        return bars
+    out = np.empty(buckets, BAR)
     return out[: _fold_runs(order, bars, width, out)]
 
 
 @kernel
-def _sorted(bars: NDArray[np.void]) -> bool:
-    for i in range(1, len(bars)):
-        if bars[i]["lane"] < bars[i - 1]["lane"]:
-            return False
-        if bars[i]["lane"] == bars[i - 1]["lane"] and bars[i]["ts"] < bars[i - 1]["ts"]:
-            return False
-    return True
+def _count_buckets(bars: NDArray[np.void], width: int) -> tuple[int, bool]:
+    """Count the buckets of consecutive increments, and tell whether they come in order of lane and time."""
+    span = width * NS
+    count = 0
+    ordered = True
+    before, lane_before = 0, -1
+    for i in range(len(bars)):
+        bucket, lane = bars[i]["ts"] // span, bars[i]["lane"]
+        if bucket != before or lane != lane_before:
+            count += 1
+        if lane < lane_before or (lane == lane_before and bucket < before):
+            ordered = False
+        before, lane_before = bucket, lane
+    return count, ordered

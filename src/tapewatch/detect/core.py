@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tapewatch.detect.admit import GAP, GAPS_MAX, HEAD, admit, fresh_head
 from tapewatch.detect.anomaly import ENDED, SLOT
-from tapewatch.detect.kernels import room, select
+from tapewatch.detect.kernels import Scratch, writable
 from tapewatch.detect.record import Teller
 from tapewatch.detect.rule import Rule, RuleState, Work
 from tapewatch.detect.rules import RULES, RuleBook
@@ -31,8 +31,8 @@ EVENTS = 256
 VERSION = 1
 """Of the snapshot's layout."""
 
-Told = tuple[Teller, bytes]
-"""Who can put the events of one rule on one lane into words, and the events: records of dtype SLOT."""
+Told = tuple[Teller, bytes, NDArray[np.int64]]
+"""Who can put the events of one rule on one lane into words; the events, records of dtype SLOT; their ordinals."""
 
 
 class Update:
@@ -53,20 +53,20 @@ class Update:
         """Changes in the order of their rows; on one row ends first, then rules in table order, up before down."""
         by_row = [
             (row, change.ordinal, change)
-            for teller, events in self._told
-            for row, change in teller.changes(np.frombuffer(events, SLOT))
+            for teller, events, ordinals in self._told
+            for row, change in teller.changes(np.frombuffer(events, SLOT), ordinals.tolist())
         ]
         by_row.sort(key=lambda item: item[:2])
         return [change for _, _, change in by_row]
 
     def ended(self) -> list[Anomaly]:
         """List the anomalies that ended, in no order: all that is asked of a tape that is only replayed."""
-        ends = [(teller, np.frombuffer(events, SLOT)) for teller, events in self._told]
-        return [
-            change.anomaly
-            for teller, events in ends
-            for _, change in teller.changes(events[events["change"] == ENDED])
-        ]
+        ended = []
+        for teller, events, ordinals in self._told:
+            records = np.frombuffer(events, SLOT)
+            ends = records["change"] == ENDED
+            ended += [change.anomaly for _, change in teller.changes(records[ends], ordinals[ends].tolist())]
+        return ended
 
 
 class Ledger(NamedTuple):
@@ -97,16 +97,15 @@ class _Lane:
 
     def number(self, found: list[tuple[int, bytes]]) -> list[Told]:
         """Give a block's events of all rules their ordinals; the count is state, so that divisions number alike."""
-        joined = b"".join(events for _, events in found)
-        events = np.frombuffer(joined, SLOT)
-        orders = np.repeat([order for order, _ in found], [len(part) // SLOT.itemsize for _, part in found])
+        events = np.frombuffer(b"".join(part for _, part in found), SLOT)
+        counts = [len(part) // SLOT.itemsize for _, part in found]
+        orders = np.repeat([order for order, _ in found], counts)
         ranks = np.lexsort((-events["direction"], orders, events["change"] != ENDED, events["row"]))
-        first = int(self.head[0]["ordinal"])
-        self.head[0]["ordinal"] = first + len(events)
-        ordered = room(select(joined, SLOT, ranks), SLOT, 0)
-        ordered["ordinal"] = np.arange(first, first + len(events))
-        numbered = ordered.tobytes()
-        return [(self.rules[order].teller, select(numbered, SLOT, orders[ranks] == order)) for order, _ in found]
+        ordinals = np.empty(len(events), np.int64)
+        ordinals[ranks] = np.arange(len(events)) + self.head[0]["ordinal"]
+        self.head[0]["ordinal"] += len(events)
+        parts = np.split(ordinals, np.cumsum(counts)[:-1])
+        return [(self.rules[order].teller, part, own) for (order, part), own in zip(found, parts, strict=True)]
 
 
 class _Pending(Struct, array_like=True):
@@ -162,6 +161,7 @@ class Detector:
         self._lanes: dict[Lane, _Lane] = {}
         self._names: tuple[Lane, ...] = ()
         self._events = np.zeros(EVENTS, SLOT)
+        self._scratch = Scratch()
         self._columns = tuple(np.empty(BLOCK, dtype) for dtype in ("i8", "u1", "i8", "i8", "i8", "i8", "i8"))
 
     def update(self, rows: Rows) -> Update:
@@ -254,6 +254,7 @@ class Detector:
             gaps_open[:count],
             special[:specials],
             self._events,
+            self._scratch,
         )
         found = [
             (order, events)
@@ -268,12 +269,12 @@ class Detector:
         for lane in self._lanes.values():
             for pending in lane.pending:
                 rule = by_name[pending.rule]
-                event = room(pending.slot, SLOT, 0)
+                event = writable(pending.slot, SLOT)
                 event["row"], event["at"], event["change"] = -1, event["last_ts"], ENDED
-                event["ordinal"] = lane.head[0]["ordinal"]
+                ordinals = lane.head[0:1]["ordinal"].copy()
                 lane.head[0]["ordinal"] += 1
                 teller = Teller(lane.lane, rule, msgspec.json.decode(pending.params, type=rule.params))
-                told.append((teller, event.tobytes()))
+                told.append((teller, event.tobytes(), ordinals))
             lane.pending = []
         return told
 
@@ -319,7 +320,7 @@ def _save_slot(slots: NDArray[np.void], d: int) -> bytes:
     """Take out an open slot, without what earlier anomalies left behind in it."""
     if not slots[d]["open"]:
         return b""
-    slot = room(slots[d : d + 1].tobytes(), SLOT, 0)
+    slot = writable(slots[d : d + 1].tobytes(), SLOT)
     slot[0]["steps"][slot[0]["escalation"] :] = 0
     return slot.tobytes()
 

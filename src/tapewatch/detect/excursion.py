@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapewatch.detect.anomaly import NOTHING, emit, end, fire, gone_quiet
-from tapewatch.detect.kernels import EXTREME, advance, kernel, push_high, push_low, reaches, room
+from tapewatch.detect.kernels import EXTREME, advance, kernel, push_high, push_low, reaches
 from tapewatch.detect.rule import CLOCK, EVENTS_PER_ROW, FRESH, TRADE, Facts, RuleState, Work, drain
 from tapewatch.detect.words import price_text, seconds_text
 from tapewatch.model import PRICE_SCALE
@@ -100,7 +100,7 @@ def scan(
     threshold
         The limit as printed, in percent or in the quote currency.
     """
-    low, high = (room(state.queues[name], EXTREME, len(work.row)) for name in QUEUES)
+    low, high = (work.scratch.room(name, state.queues[name], EXTREME, len(work.row)) for name in QUEUES)
     tails = (len(state.queues[name]) // EXTREME.itemsize for name in QUEUES)
     ends = np.array([0, next(tails), 0, next(tails)], dtype=np.int64)
     columns = work[:6]

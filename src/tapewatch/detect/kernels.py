@@ -167,14 +167,25 @@ def slide_sum(samples: NDArray[np.void], total: int, summed: int, tail: int, n: 
 # by field, which costs more than the loops themselves.
 
 
-def room(kept: bytes, dtype: np.dtype[np.void], more: int) -> NDArray[np.void]:
-    """Put kept records to the front of a buffer with place for `more`."""
-    buffer = bytearray(len(kept) + more * dtype.itemsize)
-    buffer[: len(kept)] = kept
-    return np.frombuffer(buffer, dtype)
+class Scratch:
+    """Buffers that loops work in, one per name, reused from call to call.
+
+    Fresh memory for each block would be cleared and mapped anew each time.
+    """
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, bytearray] = {}
+
+    def room(self, name: str, kept: bytes, dtype: np.dtype[np.void], more: int) -> NDArray[np.void]:
+        """Put kept records to the front of a buffer with place for `more`; what lies behind them is anything."""
+        size = len(kept) + more * dtype.itemsize
+        buffer = self._buffers.get(name)
+        if buffer is None or len(buffer) < size:
+            buffer = self._buffers[name] = bytearray(2 * size)
+        buffer[: len(kept)] = kept
+        return np.frombuffer(buffer, dtype, size // dtype.itemsize)
 
 
-def select(records: bytes, dtype: np.dtype[np.void], index: NDArray[Any]) -> bytes:
-    """Select records by index or mask."""
-    selected: NDArray[np.void] = np.frombuffer(records, f"V{dtype.itemsize}")[index]
-    return selected.tobytes()
+def writable(records: bytes, dtype: np.dtype[np.void]) -> NDArray[np.void]:
+    """Copy records to an array that can be changed."""
+    return np.frombuffer(bytearray(records), dtype)

@@ -33,14 +33,11 @@ class Teller:
         self._unit = rule.unit or lane.symbol.rpartition("-")[2]
         self._opening: dict[tuple[int, int], tuple[str, str, str]] = {}
 
-    def changes(self, events: NDArray[np.void]) -> list[tuple[int, Change]]:
+    def changes(self, events: NDArray[np.void], ordinals: list[int]) -> list[tuple[int, Change]]:
         """Tell events, in their order, each with the index of its row."""
         return [
-            (
-                values["row"],
-                Change(CHANGES[values["change"]], values["at"], values["ordinal"], self._record(values, steps)),
-            )
-            for values, steps in _plain(events)
+            (values["row"], Change(CHANGES[values["change"]], values["at"], ordinal, self._record(values, steps)))
+            for (values, steps), ordinal in zip(_plain(events), ordinals, strict=True)
         ]
 
     def records(self, slots: NDArray[np.void]) -> list[Anomaly]:

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from tapewatch.detect.anomaly import SLOT
+from tapewatch.detect.kernels import Scratch
 from tapewatch.detect.words import plain_text
 from tapewatch.model import NS, PRICE_SCALE, Kind, Lane, Severity
 
@@ -48,6 +49,8 @@ class Work(NamedTuple):
         Indices into the columns of the rows that are no trades; what feed rules loop over.
     events
         Buffer for events, dtype SLOT.
+    scratch
+        Buffers for queues.
     """
 
     data: NDArray[np.void]
@@ -59,6 +62,7 @@ class Work(NamedTuple):
     gaps_open: NDArray[np.int64]
     special: NDArray[np.int64]
     events: NDArray[np.void]
+    scratch: Scratch
 
 
 class RuleState(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tapewatch.detect.kernels import SAMPLE, SECOND, room
+from tapewatch.detect.kernels import SAMPLE, SECOND, writable
 from tapewatch.detect.rule import RuleState, Work, drain
 
 QUEUES = {"second": SECOND, "samples": SAMPLE}
@@ -18,8 +18,8 @@ def scan(
 
     A second is completed by the first trade of a later one, which sees it as completed.
     """
-    second = room(state.queues["second"], SECOND, 1)  # zeros before the first trade
-    taken = room(state.queues["samples"], SAMPLE, len(work.row))
+    second = writable(state.queues["second"] or bytes(SECOND.itemsize), SECOND)
+    taken = work.scratch.room("samples", state.queues["samples"], SAMPLE, len(work.row))
     ends = np.array([0, len(state.queues["samples"]) // SAMPLE.itemsize], dtype=np.int64)
     columns = work[:6]
     events = drain(
@@ -27,6 +27,6 @@ def scan(
         work,
         len(work.row),
     )
-    state.queues["second"] = second[:1].tobytes()
+    state.queues["second"] = second.tobytes()
     state.queues["samples"] = taken[max(ends[0], ends[1] - keep) : ends[1]].tobytes()
     return events
