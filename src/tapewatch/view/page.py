@@ -50,7 +50,9 @@ def choices() -> Filter:
         label_visibility="collapsed",
     )
     direction = DIRECTIONS[pick("Direction", list(DIRECTIONS), default="Both ways", key="direction")]
-    chosen = len(st.session_state.get("type") or ())
+    # Before its widget has run for the first time, the choice stands in the URL alone.
+    types = st.session_state["type"] if "type" in st.session_state else st.query_params.get_all("type")
+    chosen = len(set(types) & set(RULE_WORDS))
     with st.popover("All types" if not chosen else f"{chosen} of {len(RULES)} types", key="types"):
         types = st.pills("Types", list(RULE_WORDS), selection_mode="multi", key="type", bind="query-params")
         st.caption("Choose none to see all.")
@@ -149,4 +151,5 @@ def page() -> None:
     part("foot", "28px")(key="foot", data=data)
 
 
-page()
+if __name__ == "__main__":  # Streamlit runs the script under this name
+    page()
