@@ -106,16 +106,14 @@ def between(conn: Connection, lane: Lane, start_ns: int, end_ns: int, limit: int
 
     What opened more than a day before `start_ns` and has ended is left out.
     """
-    lanes = select(*ANOMALY_COLUMNS).where(A.symbol == lane.symbol, A.venue == lane.venue)
-    for_index = (
-        lanes.where(A.opened_ts >= start_ns, A.opened_ts < end_ns),
-        lanes.where(A.opened_ts >= start_ns - DAY_NS, A.opened_ts < start_ns, A.ended_ts >= start_ns),
-        lanes.where(A.opened_ts < start_ns, A.ended_ts.is_(None)),
-    )
-    rows = [
-        row for query in for_index for row in conn.execute(query.order_by(A.opened_ts.desc(), A.id.desc()).limit(limit))
-    ]
-    return [_anomaly(row) for row in rows]
+    of_lane = select(*ANOMALY_COLUMNS).where(A.symbol == lane.symbol, A.venue == lane.venue)
+    inside = of_lane.where(A.opened_ts >= start_ns, A.opened_ts < end_ns)
+    reaching_in = of_lane.where(A.opened_ts >= start_ns - DAY_NS, A.opened_ts < start_ns, A.ended_ts >= start_ns)
+    found = [each for each in open_anomalies(conn, start_ns) if (each.venue, each.symbol) == lane]
+    for query in (reaching_in, inside):
+        rows = conn.execute(query.order_by(A.opened_ts.desc(), A.id.desc()).limit(limit))
+        found += [_anomaly(row) for row in rows]
+    return sorted(found, key=lambda each: (each.opened_ts, each.id), reverse=True)
 
 
 def bars(
