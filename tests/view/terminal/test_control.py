@@ -57,13 +57,24 @@ def test_clear_leaves_the_span_of_time(control):
 
 
 def test_zoom_stops_at_both_ends(control, picture):
-    narrow, wide = structs.replace(picture.chart, width_s=1), structs.replace(picture.chart, width_s=3_600)
-    control.zoom(-1, narrow)
+    for _ in range(20):
+        control.zoom(-1, picture.chart)
     assert control.ask.width_s == 1
-    control.zoom(1, wide)
+    for _ in range(20):
+        control.zoom(1, picture.chart)
     assert control.ask.width_s == 3_600
-    control.zoom(1, narrow)
-    assert control.ask.width_s == 2
+
+
+def test_keys_that_come_faster_than_pictures_all_count(control, picture):
+    for _ in range(4):
+        control.next_symbol(1, picture)
+    assert control.ask.lane == ETH  # from BTC around three lanes, and one on
+    control.toggle_scope(picture)
+    assert control.ask.filter.symbols == ("ETH-USD",)
+    assert picture.chart.width_s == 30
+    control.zoom(1, picture.chart)
+    control.zoom(1, picture.chart)
+    assert control.ask.width_s == 300
 
 
 def test_pan_by_a_quarter(control, picture):

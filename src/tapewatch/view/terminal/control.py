@@ -63,7 +63,7 @@ class Control:
         """Show the chart of the next symbol in the watch-list."""
         lanes = [each.lane for each in picture.watch]
         if lanes:
-            self.show(_around(lanes, picture.chart.watch.lane if picture.chart else None, step))
+            self.show(_around(lanes, self._lane(picture), step))
 
     def show(self, lane: Lane) -> None:
         """Show a lane's chart; a log of one symbol goes with it."""
@@ -73,10 +73,8 @@ class Control:
 
     def toggle_scope(self, picture: Picture) -> None:
         """List the anomalies of all symbols, or of the chart's alone."""
-        if self.ask.filter.symbols or picture.chart is None:
-            self._filter(symbols=())
-        else:
-            self._filter(symbols=(picture.chart.watch.symbol,))
+        lane = self._lane(picture)
+        self._filter(symbols=() if self.ask.filter.symbols or lane is None else (lane.symbol,))
 
     def clear(self) -> None:
         """Take all filters away but the span of time."""
@@ -84,7 +82,7 @@ class Control:
 
     def zoom(self, step: int, chart: Chart) -> None:
         """Make the bars wider (1) or narrower (−1)."""
-        at = ZOOMS.index(chart.width_s) if chart.width_s in ZOOMS else 0
+        at = ZOOMS.index(self.ask.width_s or chart.width_s)
         self.ask = structs.replace(self.ask, width_s=ZOOMS[min(len(ZOOMS) - 1, max(0, at + step))])
 
     def fit(self) -> None:
@@ -150,6 +148,10 @@ class Control:
             return None
         lane = picture.chart.watch.lane
         return next((each for each in entry.members if Lane(each.venue, each.symbol) == lane), None)
+
+    def _lane(self, picture: Picture) -> Lane | None:
+        # Keys may come faster than pictures: what was asked for last counts.
+        return self.ask.lane or (picture.chart.watch.lane if picture.chart else None)
 
     def _focus(self, entry: Entry, picture: Picture) -> None:
         members = [Lane(each.venue, each.symbol) for each in entry.members]
