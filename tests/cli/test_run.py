@@ -62,6 +62,8 @@ def tape(tmp_path: Path) -> Path:
         (["run", "--source", "kraken"], "run.source: expected coinbase, simulated or tape:PATH, found 'kraken'"),
         (["run", "--source", "tape:"], "run.source: expected tape:PATH, found no path"),
         (["run", "--source", "tape:no/such.csv"], "no/such.csv: expected a recorded tape, found no such file"),
+        (["run", "--source", "tape:x.csv", "--symbols", "BTC-USD"], "a tape brings its own symbols"),
+        (["run", "--source", "simulated", "--set", "dashboard.port=abc"], "dashboard.port in flag: expected `int"),
         (["run", "--speed", "-1"], "Invalid value for '--speed'"),
         (["run", "--speed", "fast"], "Invalid value for '--speed'"),
         (["run", "--port", "70000"], "Invalid value for '--port'"),

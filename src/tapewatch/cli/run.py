@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tapewatch.cli.common import ConfigOption, SetOption, settings
+from tapewatch.errors import ConfigError
 
 if TYPE_CHECKING:
     from tapewatch.config import Settings
@@ -71,6 +72,8 @@ def run(
     }
     given = settings(config, set_).with_flags("run", **flags).with_flags("dashboard", port=port)
     given = given.with_flags("capture", symbols=_listed(symbols))
+    if symbols is not None and str(given.plain("run").get("source", "")).startswith("tape:"):
+        raise ConfigError("--symbols chooses what to capture; a tape brings its own symbols")
     _serve(given, fresh=False, verbose=verbose, shared=_shared(config, set_))
 
 
@@ -104,6 +107,7 @@ def _serve(given: "Settings", *, fresh: bool, verbose: bool, shared: tuple[str, 
     from tapewatch.runtime.opening import RunConfig, Settings
     from tapewatch.runtime.service import Dashboard, Service
     from tapewatch.simulate.exchange import ExchangeConfig
+    from tapewatch.view.dashboard import DashboardConfig
 
     telemetry.configure("INFO" if verbose else "WARNING")
     chosen = Settings(
@@ -114,7 +118,7 @@ def _serve(given: "Settings", *, fresh: bool, verbose: bool, shared: tuple[str, 
     )
     dashboard = None
     if chosen.run.dashboard:
-        dashboard = Dashboard(given.plain("dashboard").get("port"), shared)
+        dashboard = Dashboard(given.section("dashboard", DashboardConfig).port, shared)
     service = Service(chosen, dashboard, fresh=fresh, say=_say)
     asyncio.run(service.run())
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -33,6 +33,7 @@ DASHBOARD_PORT, HEALTH_PORT = 8710, 8711
 STATUS_EVERY_NS = 30 * NS
 LOOK_EVERY_S = 0.1
 
+T = TypeVar("T")
 Say = Callable[[str, str], None]
 """Takes a topic and what is to be said about it, for a person."""
 
@@ -82,21 +83,22 @@ class Service:
         TapewatchError
             Something that a person can act on.
         """
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stopping.set)
+        self._listen_to_signals()
         async with AsyncExitStack() as stack:
             # what a person may have set wrong comes first, before anything is said or started
-            source = await open_source(self._settings, self._clock, stack)
+            opening = asyncio.create_task(open_source(self._settings, self._clock, stack))
+            source = await self._unless_stopped(opening)
             server = stack.enter_context(ports.bind(self._settings.run.health_port, HEALTH_PORT, "run.health_port"))
             port = self._dashboard and ports.choose(self._dashboard.port, DASHBOARD_PORT, "dashboard.port")
-            warm: asyncio.Future[Any] = _in_thread(warm_up)
+            if source is None:
+                return
             self._say("tapewatch", __version__)
-            self._say("source", str(source.identity))
+            self._say("source", self._describe(source))
             self._say("rules", "getting ready (the first start compiles them, which takes up to 30 s)")
-            await self._unless_stopped(warm)
+            await self._unless_stopped(_in_thread(warm_up))
             if self._stopping.is_set():
                 return
+            self._say("rules", f"ready after {self._seconds():.1f} s")
             embedded = self._open(source)
             beside = [self._serve(embedded, server), self._tell(embedded)]
             if self._dashboard is not None and port is not None:
@@ -148,13 +150,31 @@ class Service:
         main.result()
         self._say("stopped", f"{embedded.source.ended or 'by a signal'}: {_summary(embedded)}; everything is stored")
 
-    async def _unless_stopped(self, thread: asyncio.Future[Any]) -> None:
-        stopped: asyncio.Future[Any] = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait([thread, stopped], return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if thread.done():
-            thread.result()
-            self._say("rules", f"ready after {self._seconds():.1f} s")
+    async def _unless_stopped(self, future: asyncio.Future[T]) -> T | None:
+        stopped = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait((future, stopped), return_when=asyncio.FIRST_COMPLETED)
+            return future.result() if future.done() else None
+        finally:
+            stopped.cancel()
+            future.cancel()
+
+    def _listen_to_signals(self) -> None:
+        # The first one stops in order; a second one finds Python's own handlers again and stops at once.
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            self._stopping.set()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+
+    def _describe(self, source: RowSource) -> str:
+        if source.identity.kind == "tape":
+            return f"{source.identity}, speed {source.speed:g}"
+        return f"{source.identity}: {', '.join(self._settings.capture.symbols)}"
 
     async def _serve(self, embedded: Embedded, server: Any) -> None:
         port = server.getsockname()[1]
@@ -214,6 +234,8 @@ def _in_thread(work: Callable[[], None]) -> asyncio.Future[None]:
     future: asyncio.Future[None] = loop.create_future()
 
     def finish(error: BaseException | None) -> None:
+        if future.cancelled():
+            return
         if error is None:
             future.set_result(None)
         else:
