@@ -116,3 +116,10 @@ async def test_what_an_earlier_run_has_set_aside_is_not_told_again() -> None:
     assert [item.reason for item in source.quarantined()] == ["x.csv, line 3: price"]
     assert source.quarantined() == []
     assert source.status()[ETH].quarantined == 1
+
+
+@pytest.mark.parametrize("size", [1, 4, 100])
+async def test_a_tape_that_is_over_tells_nothing_again(size: int) -> None:
+    source, _ = await opened(pieces(TRADES, size), 1.0, rows=6)
+    assert source.ended == "end of tape"
+    assert source.take(100) is None

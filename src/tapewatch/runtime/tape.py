@@ -138,6 +138,7 @@ class TapeSource:
             if rows is None:
                 self._last_ts = int(self._due[-1]) if len(self._due) else 0
                 self.ended = END
+                self._taken = len(self._rows.data)
                 return False
             if len(rows.data):
                 break
