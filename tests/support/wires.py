@@ -19,6 +19,11 @@ class Wire:
         self.closed = False
         self._inbox: asyncio.Queue[str | bytes | Exception] = asyncio.Queue()
 
+    @property
+    def unread(self) -> int:
+        """Frames that have arrived and that nobody has read."""
+        return self._inbox.qsize()
+
     def push(self, *frames: str | bytes) -> None:
         """Let frames arrive."""
         for each in frames:
