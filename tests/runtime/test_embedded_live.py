@@ -1,6 +1,7 @@
 """A feed over a real socket, with everything going wrong on it: what is stored is what its recording replays to."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from support.oracle import bars_of, judge
 from support.runs import memory
 from support.virtual_time import PATIENCE_S
 from tapewatch.capture.config import CaptureConfig, CoinbaseConfig
-from tapewatch.capture.session import Session, SystemClock
+from tapewatch.capture.session import Session
 from tapewatch.carry.tape import read
+from tapewatch.clock import SystemClock
 from tapewatch.errors import ConfigError
 from tapewatch.model import Kind, Lane, Rows
 from tapewatch.runtime.embedded import Embedded
@@ -138,3 +140,32 @@ async def test_what_was_received_before_the_stop_can_still_be_taken() -> None:
     assert source.take(4096) is not None
     assert source.take(4096) is None
     assert {status.state for status in source.status().values()} == {"stopped"}
+
+
+async def test_what_a_kill_loses_of_a_live_feed_is_a_gap(tmp_path: Path) -> None:
+    config = ExchangeConfig(port=0, rest_port=0, seed=3, symbols=SYMBOLS, pace=Pace(rate=300.0), planted=False)
+    async with Exchange(config) as exchange:
+        urls = ("ws_url", exchange.ws_url), ("rest_url", exchange.rest_url)
+        flags = [part for name, url in urls for part in ("--set", f"capture.coinbase.{name}={url}")]
+        flags += ["--symbols", ",".join(SYMBOLS), "--db", str(tmp_path / "x.db"), "--no-dashboard"]
+        for life_s in (0.31, 0.02, 0.4):
+            child = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tapewatch", "run", *flags, stderr=asyncio.subprocess.PIPE
+            )
+            assert child.stderr is not None
+            async with asyncio.timeout(3 * PATIENCE_S):
+                while not (line := await child.stderr.readline()).startswith(b"stored"):
+                    assert line, "it ended by itself"
+            await asyncio.sleep(life_s)  # the moment of a kill must be real
+            child.kill()
+            await child.communicate()
+    kept = memory(tmp_path / "x.db")
+    assert len(kept.bars) > 0
+    for symbol in SYMBOLS:
+        minutes = [values for key, values in kept.bars.items() if key[1] == symbol and key[2] == 60]
+        span = max(values[1] for values in minutes) - min(values[0] for values in minutes) + 1
+        gaps = [each for each in kept.anomalies.values() if each.symbol == symbol and each.rule == "tape_gap"]
+        missing = sum(int(each.observed) for each in gaps)
+        assert sum(values[6] for values in minutes) + missing == span
+        assert 1 <= len(gaps) <= 2  # one behind each restart that lived long enough to see a trade
+        assert all(f"ids {each.trade_id} to" in each.explain for each in gaps)
