@@ -18,7 +18,8 @@ from support.virtual_time import VirtualTime, settle
 from support.wires import Caught, Venue
 from tapewatch import telemetry
 from tapewatch.capture.config import CaptureConfig
-from tapewatch.capture.session import FeedState, Session, SystemClock
+from tapewatch.capture.session import FeedState, Session
+from tapewatch.clock import SystemClock
 from tapewatch.model import NS, Kind, RowTuple
 
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "tapewatch"
 LINES_PER_FILE, LINES_PER_FUNCTION = 400, 70
 
-CLOCKS = ("capture/session.py", "runtime/", "view/", "cli/", "simulate/exchange.py")
+CLOCKS = ("clock.py", "capture/session.py", "runtime/", "view/", "cli/", "simulate/exchange.py")
 BANNED = {
     "print": ("return it, or use telemetry.log()", ()),
     "time.time": ("take now_ns as an argument", CLOCKS),

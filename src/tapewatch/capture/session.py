@@ -7,7 +7,6 @@ callbacks.
 import asyncio
 import os
 import random
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Literal, Protocol
 
@@ -19,6 +18,7 @@ from tapewatch import __version__, telemetry
 from tapewatch.capture.coinbase import VENUE, Coinbase, Quarantined, planned_restart
 from tapewatch.capture.completeness import Resume
 from tapewatch.capture.config import CaptureConfig, on_this_machine
+from tapewatch.clock import Clock, SystemClock
 from tapewatch.errors import ConfigError, FeedError
 from tapewatch.model import NS, Lane, RowTuple
 
@@ -40,24 +40,6 @@ CONNECT_EVERY_NS = NS
 
 TELL_AGAIN_NS = 10 * NS
 """Quarantined frames of one kind are counted always, and logged at most this often."""
-
-
-class Clock(Protocol):
-    """Where now comes from; a test or a replay has its own."""
-
-    def now_ns(self) -> int:
-        """Ns since the epoch, never less than before."""
-
-
-class SystemClock:
-    """Wall clock at the start plus monotonic time since, so that it never steps."""
-
-    def __init__(self) -> None:
-        self._start_ns = time.time_ns() - time.monotonic_ns()
-
-    def now_ns(self) -> int:
-        """Ns since the epoch."""
-        return self._start_ns + time.monotonic_ns()
 
 
 class Connection(Protocol):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tapewatch import telemetry
-from tapewatch.capture.session import Clock as OurClock
+from tapewatch.clock import Clock as OurClock
 from tapewatch.detect.core import Detector
 from tapewatch.detect.rules import RuleBook
 from tapewatch.errors import SnapshotError, StoreError

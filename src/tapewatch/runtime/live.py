@@ -7,7 +7,8 @@ from contextlib import suppress
 import msgspec
 
 from tapewatch.capture.coinbase import Quarantined as SetAside
-from tapewatch.capture.session import Clock, Session
+from tapewatch.capture.session import Session
+from tapewatch.clock import Clock
 from tapewatch.detect.core import Ledger
 from tapewatch.model import Lane, Rows, RowTuple
 from tapewatch.runtime.source import LaneStatus, Resume

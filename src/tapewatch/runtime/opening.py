@@ -11,8 +11,9 @@ from msgspec import Meta, Struct
 from tapewatch.capture.coinbase import VENUE
 from tapewatch.capture.config import CaptureConfig, CoinbaseConfig
 from tapewatch.capture.rest import check_symbols
-from tapewatch.capture.session import Clock, Session
+from tapewatch.capture.session import Session
 from tapewatch.carry.tape import Tape
+from tapewatch.clock import Clock
 from tapewatch.errors import ConfigError
 from tapewatch.runtime.live import LiveSource
 from tapewatch.runtime.source import RowSource

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from tapewatch import __version__
-from tapewatch.capture.session import SystemClock
+from tapewatch.clock import SystemClock
 from tapewatch.detect.rules import RuleBook
 from tapewatch.model import NS
 from tapewatch.runtime import ports

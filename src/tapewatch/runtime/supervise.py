@@ -6,7 +6,7 @@ import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Awaitable, Callable, Sequence
 
-from tapewatch.capture.session import Clock
+from tapewatch.clock import Clock
 from tapewatch.model import NS
 from tapewatch.runtime.leash import LEASH
 

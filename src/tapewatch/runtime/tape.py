@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tapewatch.capture.session import Clock
 from tapewatch.carry.source import BadRow
+from tapewatch.clock import Clock
 from tapewatch.model import NS, Lane, Rows
 from tapewatch.runtime.source import LaneStatus, Position, Resume
 from tapewatch.store.records import Quarantined, Source

@@ -9,12 +9,11 @@ import contextlib
 import errno
 import http
 import socket
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Protocol, Self
+from typing import Annotated, Self
 
 import msgspec
 import uvicorn
@@ -23,6 +22,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosedError
 from websockets.http11 import Request, Response
 
+from tapewatch.clock import Clock, SystemClock
 from tapewatch.errors import ConfigError
 from tapewatch.model import NS
 from tapewatch.simulate import rest
@@ -49,24 +49,6 @@ _EARLIEST = datetime.fromtimestamp(OPENING_NS // NS, UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)  # times and ids stay far from the ends of int64
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
-
-
-class Clock(Protocol):
-    """Where now comes from; a test has its own."""
-
-    def now_ns(self) -> int:
-        """Ns since the epoch, never less than before."""
-
-
-class SystemClock:
-    """Wall clock at the start plus monotonic time since, so that it never steps."""
-
-    def __init__(self) -> None:
-        self._start_ns = time.time_ns() - time.monotonic_ns()
-
-    def now_ns(self) -> int:
-        """Ns since the epoch."""
-        return self._start_ns + time.monotonic_ns()
 
 
 class ExchangeConfig(Struct, frozen=True, forbid_unknown_fields=True):
