@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from support import recorded
 from support.tapes import Print, collector, csv, ids, told
-from tapewatch.carry.recorder import Recorder
+from tapewatch.carry.recording.recorder import Recorder
 from tapewatch.carry.tape import Tape, read
 from tapewatch.errors import ConfigError
 from tapewatch.model import Flag, Kind, Lane, Rows

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tapewatch.carry import formats, recording
 from tapewatch.carry.gaps import Gaps
 from tapewatch.carry.merge import Source, first_key, merged
-from tapewatch.carry.recorder import Recorder
+from tapewatch.carry.recording.recorder import Recorder
 from tapewatch.carry.source import FOREIGN, BadRow, Reading
 from tapewatch.errors import ConfigError
 from tapewatch.model import ROW, Kind, Lane, Rows

@@ -13,8 +13,8 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from tapewatch.carry import arrow
-from tapewatch.carry.columns import Columns, Refusal, rows_of
-from tapewatch.carry.decimals import EXPECTED, price_units
+from tapewatch.carry.formats.columns import Columns, Refusal, rows_of
+from tapewatch.carry.formats.decimals import EXPECTED, price_units
 from tapewatch.carry.lanes import LaneTable
 from tapewatch.carry.source import FOREIGN, SEEN, Block, Reading, Text, bad_row, blocks
 from tapewatch.errors import TapeError

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from support.rows import any_rows
 from support.tapes import told
-from tapewatch.carry import parquet
+from tapewatch.carry.recording import parquet
 from tapewatch.carry.source import Reading
 from tapewatch.carry.tape import Tape
 from tapewatch.errors import TapeError

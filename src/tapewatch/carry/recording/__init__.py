@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapewatch.carry import journal, parquet
+from tapewatch.carry.recording import journal, parquet
 from tapewatch.carry.source import BadRow, Reading
 from tapewatch.errors import TapeError
 from tapewatch.model import ROW, Lane, Rows

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tapewatch.carry.arrow import of_texts
-from tapewatch.carry.decimals import price_units
+from tapewatch.carry.formats.decimals import price_units
 from tapewatch.model import PRICE_MAX, PRICE_SCALE
 
 INT64 = np.iinfo(np.int64)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from support.rows import any_rows
 from support.tapes import told
-from tapewatch.carry import parquet, recorder
-from tapewatch.carry.recorder import Recorder
+from tapewatch.carry.recording import parquet, recorder
+from tapewatch.carry.recording.recorder import Recorder
 from tapewatch.carry.tape import Tape, read
 from tapewatch.errors import TapeError
 from tapewatch.model import NS, ROW, Kind, Lane, Rows

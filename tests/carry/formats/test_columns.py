@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tapewatch.carry.columns import Columns, rows_of
+from tapewatch.carry.formats.columns import Columns, rows_of
 from tapewatch.carry.source import FOREIGN, SEEN
 from tapewatch.model import NS, PRICE_MAX, PRICE_SCALE, Kind, Lane
 from tapewatch.model import ROW as _ROW

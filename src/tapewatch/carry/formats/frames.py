@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from tapewatch.carry.symbols import dashed
+from tapewatch.carry.formats.symbols import dashed
 
 MS = 1_000_000
 _TAKER = {"buy": -1, "sell": 1}  # what Coinbase names is the maker's side

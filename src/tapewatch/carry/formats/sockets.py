@@ -15,9 +15,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tapewatch.carry import arrow
-from tapewatch.carry.columns import Columns, rows_of
-from tapewatch.carry.decimals import EXPECTED, price_units
-from tapewatch.carry.frames import Decode, Fault, Heartbeat, Trade
+from tapewatch.carry.formats.columns import Columns, rows_of
+from tapewatch.carry.formats.decimals import EXPECTED, price_units
+from tapewatch.carry.formats.frames import Decode, Fault, Heartbeat, Trade
 from tapewatch.carry.lanes import LaneTable
 from tapewatch.carry.source import FOREIGN, SEEN, Block, Reading, Text, bad_row, blocks, read
 from tapewatch.errors import TapeError

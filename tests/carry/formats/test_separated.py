@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.tapes import HEADER, START_US, Print, collector, csv, ids, told
-from tapewatch.carry import separated
+from tapewatch.carry.formats import separated
 from tapewatch.carry.source import FOREIGN, SEEN, Reading, Text
 from tapewatch.carry.tape import Tape
 from tapewatch.errors import TapeError

@@ -9,8 +9,8 @@ import pytest
 
 from support.tapes import HEADER, Print, csv, ids
 from tapewatch.carry import formats
+from tapewatch.carry.formats.symbols import dashed
 from tapewatch.carry.source import Reading, compression
-from tapewatch.carry.symbols import dashed
 from tapewatch.carry.tape import Tape
 from tapewatch.errors import ConfigError, TapeError
 

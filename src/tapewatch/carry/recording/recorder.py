@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Self
 
-from tapewatch.carry import journal, parquet
 from tapewatch.carry.lanes import LaneTable
-from tapewatch.carry.recording import Segment, segments, tidy, whole
+from tapewatch.carry.recording import Segment, journal, parquet, segments, tidy, whole
 from tapewatch.errors import TapeError
 from tapewatch.model import NS, ROW, Rows
 

@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from tapewatch.carry import frames, journal, parquet, recording, separated, sockets
+from tapewatch.carry import recording
+from tapewatch.carry.formats import frames, separated, sockets
+from tapewatch.carry.formats.symbols import dashed
+from tapewatch.carry.recording import journal, parquet
 from tapewatch.carry.source import Reading, Stream, Text, compression, read, texts
-from tapewatch.carry.symbols import dashed
 from tapewatch.errors import ConfigError, TapeError
 from tapewatch.model import Lane, Rows
 
