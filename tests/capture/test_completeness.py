@@ -188,11 +188,6 @@ def test_a_good_copy_of_a_quarantined_trade_is_a_duplicate() -> None:
     assert ledger.duplicates == 1, "what goes to quarantine is counted there"
 
 
-def test_trades_of_one_frame_are_sorted() -> None:
-    ledger = lane_at(10)
-    assert words(ledger.trades([trade(13, T), trade(12, T), trade(11, T)])) == ["TRADE 11", "TRADE 12", "TRADE 13"]
-
-
 def test_an_absurd_leap_is_not_believed() -> None:
     ledger = lane_at(10)
     assert ledger.believes(10 + LEAP_MAX)
@@ -356,9 +351,3 @@ def test_a_shuffled_burst_ends_complete(order: list[int], lead: int) -> None:
     assert drive.tape.told == set(range(start, 125))
     assert not drive.tape.open
     assert drive.ledger.duplicates == 0
-
-
-@given(st.lists(st.integers(100, 140), unique=True, max_size=20))
-def test_a_frame_of_several_trades_is_the_same_as_one_by_one_in_order(ids: list[int]) -> None:
-    whole, single = lane_at(99), lane_at(99)
-    assert whole.trades([trade(n, T) for n in ids]) == [row for n in sorted(ids) for row in single.trade(trade(n, T))]

@@ -59,12 +59,6 @@ async def test_the_path_is_put_behind_the_address_that_was_set() -> None:
     assert asked == ["http://127.0.0.1:8720/api/products"]
 
 
-async def test_the_venues_time_is_read_exactly() -> None:
-    answer = {"iso": "2014-11-07T08:19:27.028Z", "epoch": 1415348367.028}
-    async with Rest(config("BTC-USD"), answering(answer)) as rest:
-        assert await rest.time_ns() == 1_415_348_367_028_000_000
-
-
 @pytest.mark.parametrize(
     ("transport", "words"),
     [

@@ -112,6 +112,7 @@ def test_the_feed_is_counted_by_kind() -> None:
         .late("4.5", "15", 6)
         .filled(6, 6, 6)
         .clock(9, "6.25")
+        .gap(10, 8, 8)  # opened by our own clock: no frame
     )
     pipeline = Pipeline(Detector(RuleBook.default()))
     pipeline.take(written.rows())
@@ -119,7 +120,7 @@ def test_the_feed_is_counted_by_kind() -> None:
     (row,) = pipeline.prepare(Clock(77, 2), {lane: status}).commit.feed
     assert (row.state, row.now_ts, row.connected_ts, row.reconnects) == ("live", 77, 5, 1)
     assert (row.trades, row.duplicates, row.quarantined) == (5, 3, 3)
-    assert (row.gaps_opened, row.gaps_filled, row.gaps_given_up) == (2, 1, 1)
+    assert (row.gaps_opened, row.gaps_filled, row.gaps_given_up) == (3, 1, 1)
     start = written.rows().data["ts"][0]
     assert (row.last_trade_ts, row.last_price) == (start + 5 * NS, 14 * 10**10)
     assert row.last_frame_ts == start + 25 * NS // 4

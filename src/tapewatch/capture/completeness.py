@@ -4,8 +4,6 @@ Sans-I/O: every call is told the time. Rows come out in the order in which they 
 """
 
 from collections import deque
-from collections.abc import Iterable
-from operator import itemgetter
 from typing import Final, Protocol
 
 from tapewatch.model import NS, Flag, Kind, RowTuple
@@ -131,10 +129,6 @@ class Completeness:
     def trade(self, row: RowTuple) -> list[RowTuple]:
         """Take a trade, as a ``TRADE`` row received at its ``recv_ts``."""
         return self._arrived(row[_TRADE_ID], row, row[_RECV_TS])
-
-    def trades(self, rows: Iterable[RowTuple]) -> list[RowTuple]:
-        """Take the trades of one frame; some venues send the newest first."""
-        return [out for row in sorted(rows, key=itemgetter(_TRADE_ID)) for out in self.trade(row)]
 
     def seen(self, trade_id: int, now_ns: int) -> list[RowTuple]:
         """Take a trade that went to quarantine and whose id could be read."""

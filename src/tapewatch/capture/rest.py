@@ -1,4 +1,4 @@
-"""The file that asks the REST API: products and the venue's time.
+"""The file that asks the REST API: the products.
 
 In: a `CaptureConfig`. Out: `Product` values, and at the start a check of the symbols that a person asked for.
 """
@@ -13,7 +13,6 @@ from msgspec import Struct
 from tapewatch import __version__, telemetry
 from tapewatch.capture.coinbase import VENUE
 from tapewatch.capture.config import CaptureConfig, on_this_machine
-from tapewatch.capture.text import time_ns
 from tapewatch.errors import ConfigError, FeedError
 
 NEAREST = 3
@@ -48,10 +47,6 @@ class Product(Struct, frozen=True):
         if self.status != "online":
             return f"{self.id} is {self.status}"
         return f"trading in {self.id} is disabled" if self.trading_disabled else ""
-
-
-class _Time(Struct):
-    iso: str
 
 
 class Rest:
@@ -100,16 +95,6 @@ class Rest:
             There was no answer, or not the documented one.
         """
         return await self._get("/products", tuple[Product, ...])
-
-    async def time_ns(self) -> int:
-        """Ask for the venue's time, ns since the epoch.
-
-        Raises
-        ------
-        FeedError
-            There was no answer, or not the documented one.
-        """
-        return time_ns((await self._get("/time", _Time)).iso)
 
     async def _get(self, path: str, shape: type[T]) -> T:
         url = f"{self._url}{path}"

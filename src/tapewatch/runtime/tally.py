@@ -74,10 +74,11 @@ class Tally:
         filled = (kind == Kind.FILLED) & new
         counted, again = int(np.count_nonzero(told & new)), int(np.count_nonzero(told & ~new))
         last = data[trades][-1] if trades.any() else None
-        frames = np.where(kind == Kind.CLOCK, data["aux"], data["recv_ts"])
+        # A gap is opened and given up by our own clock: only trades and what a CLOCK has heard are frames.
+        heard = np.where(kind == Kind.CLOCK, data["aux"], np.where(told, data["recv_ts"], 0))
         self._lanes[lane] = msgspec.structs.replace(
             row,
-            last_frame_ts=max(int(frames.max()), row.last_frame_ts or 0),
+            last_frame_ts=max(int(heard.max()), row.last_frame_ts or 0) or None,
             last_trade_ts=row.last_trade_ts if last is None else int(last["ts"]),
             last_price=row.last_price if last is None else int(last["price"]),
             trades=row.trades + counted,
