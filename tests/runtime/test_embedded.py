@@ -15,7 +15,7 @@ from tapewatch.carry.source import BadRow
 from tapewatch.carry.tape import read
 from tapewatch.detect.core import Detector, replay
 from tapewatch.detect.rules import RuleBook
-from tapewatch.errors import ConfigError, StoreError
+from tapewatch.errors import ConfigError, StoreError, TapeError
 from tapewatch.model import NS, Lane, Rows
 from tapewatch.runtime.embedded import COMMIT_EVERY_NS
 from tapewatch.runtime.recording import RECORDING, Recording
@@ -304,3 +304,17 @@ class TestTrouble:
         run.source._quarantine.append(Quarantined(1, "coinbase", None, "not JSON: x", b"{"))  # type: ignore[attr-defined]
         await run.run()
         assert memory(path).quarantine == [("coinbase", None, "not JSON: x", b"{")]
+
+
+async def test_a_recording_that_cannot_be_finished_keeps_nothing_else_open(path: Path, tmp_path: Path) -> None:
+    recording = Recording.open(tmp_path / "rec", None, 0)
+
+    def fail() -> None:
+        raise TapeError("rec: cannot be recorded into: no space left")
+
+    finish, recording.close = recording.close, fail  # type: ignore[method-assign]
+    with pytest.raises(TapeError, match="no space left"):
+        await run_all(path, rise(0, 100, 1), recording=recording)
+    finish()
+    assert memory(path).counters[ETH][0] == 2
+    Store.open(path, source=IDENTITY).close()  # the lock was let go

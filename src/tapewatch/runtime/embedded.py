@@ -7,6 +7,7 @@ its own, one at a time and in order.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -220,8 +221,8 @@ class Embedded:
             state={**prepared.commit.state, LIMITS: self._limits.encode()},
         )
         self._answers = []
-        await self._written()
         at = self._pipeline.position.rows
+        await self._written()
         self._writing = asyncio.get_running_loop().run_in_executor(self._thread, self._write, commit, prepared.rows, at)
         self._writing.add_done_callback(partial(self._note, prepared))
 
@@ -268,11 +269,12 @@ class Embedded:
         self._answers.append(Answer(request.seq, self._clock.now_ns(), text))
 
     def _close(self) -> None:
-        if self._recording is not None:
-            self._recording.close()
-        if self._jsonl is not None:
-            self._jsonl.close()
-        self._store.close()
+        with ExitStack() as stack:  # one that fails must not keep the others open
+            stack.callback(self._store.close)
+            if self._jsonl is not None:
+                stack.callback(self._jsonl.close)
+            if self._recording is not None:
+                stack.callback(self._recording.close)
 
 
 def resume(store: Store, rules: RuleBook) -> Pipeline:

@@ -47,11 +47,6 @@ class LiveSource:
         """A venue never ends."""
         return None
 
-    @property
-    def waiting(self) -> int:
-        """Rows that have arrived and were not taken yet."""
-        return len(self._rows)
-
     async def start(self, resume: Resume) -> None:
         """Begin to capture."""
         self._session = self._make_session(resume.ledgers)

@@ -76,11 +76,6 @@ class Pipeline:
         self._changes: list[Change] = []
         self._quarantine: list[Quarantined] = []
 
-    @property
-    def pending(self) -> int:
-        """Rows that no commit holds yet."""
-        return sum(len(rows.data) for rows in self._rows)
-
     def take(self, rows: Rows) -> None:
         """Detect on rows."""
         update = self.detector.update(rows)
