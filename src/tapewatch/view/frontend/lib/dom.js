@@ -20,8 +20,9 @@ export const setText = (element, text) => {
   if (element.textContent !== text) element.textContent = text;
 };
 
+/** Set an attribute; null takes it away. */
 export const setAttribute = (element, name, value) => {
-  if (value === null || value === false) element.removeAttribute(name);
+  if (value === null) element.removeAttribute(name);
   else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 };
 

@@ -124,7 +124,7 @@ class Chart {
 
   #drawn(markers) {
     this.root.dataset.markers = markers.length;
-    this.root.dataset.marked = markers.map(({ row }) => row.id).join(" ");
+    this.root.dataset.marked = markers.map(({ row, x, y }) => `${row.id}@${Math.round(x)},${Math.round(y)}`).join(" ");
   }
 
   #hovered(bar) {

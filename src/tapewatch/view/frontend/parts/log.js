@@ -55,6 +55,7 @@ class Log {
     this.none.hidden = rows.length > 0;
     if (!rows.length) setText(this.none, this.#why());
     this.#drawItems(shown);
+    this.drawnOnce ||= Boolean(store.rowsReady); // what comes from now on is new
     Object.assign(this.root.dataset, { rows: rows.length, ready: Boolean(store.rowsReady) });
     if (store.focus !== this.revealed && (!store.focus || this.#selected(rows))) {
       this.revealed = store.focus;
@@ -103,12 +104,11 @@ class Log {
     this.items.set(row.id, item);
     item.element.dataset.id = row.id;
     item.element.dataset.severity = row.severity;
-    const young = store.rowsReady && this.drawnOnce && store.clock - row.opened < 60 * Math.max(1, store.now?.speed ?? 1);
+    const young = this.drawnOnce && store.clock - row.opened < 60 * Math.max(1, store.now?.speed ?? 1);
     if (young && !row.members) {
       item.element.classList.add("fresh");
       setTimeout(() => item.element.classList.remove("fresh"), FRESH_S * 1000);
     }
-    if (store.rowsReady) this.drawnOnce = true;
     return item;
   }
 

@@ -120,7 +120,13 @@ class Top {
     setAttribute(this.theme, "title", mode === "dark" ? "Light theme" : "Dark theme");
   }
 
+  // Streamlit's own dialog would lay the page still until the server is back; ours can be zoomed and read.
+  #closeDialog() {
+    if (store.state === "lost") document.querySelector('.stDialog button[aria-label="Close"]')?.click();
+  }
+
   #tick() {
+    this.#closeDialog();
     setText(this.time, store.now && store.state !== "waiting" ? `${clock(store.clock)} UTC` : "");
   }
 }

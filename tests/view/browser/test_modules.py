@@ -1,0 +1,257 @@
+"""The browser's own arithmetic, module by module, held against its twins in Python and against laws."""
+
+from random import Random
+
+import msgspec
+import numpy as np
+import pytest
+
+from support.views import NOW, anomaly, silence
+from tapewatch.model import NS
+from tapewatch.view.indicators import bollinger
+from tapewatch.view.queries import CHART, Filter, fold
+from tapewatch.view.verdict import grouped
+from tapewatch.view.wire import row
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def module(server, chromium):
+    """Give a function that runs JavaScript with some of our modules at hand, as `m`, and its argument, as `x`."""
+    page = chromium.new_page()
+    page.goto(f"{server.url}/api/health")
+    base = f"{server.url}/_stcore/bidi-components/tapewatch.top"
+
+    def run(names: str, body: str, argument: object) -> object:
+        loads = ", ".join(f'import("{base}/{name}.js")' for name in names.split())
+        return page.evaluate(
+            f"async (x) => {{ const m = Object.assign({{}}, ...await Promise.all([{loads}])); {body} }}", argument
+        )
+
+    yield run
+    page.close()
+
+
+@pytest.fixture(params=range(3), ids=lambda seed: f"seed-{seed}")
+def random(request):
+    return Random(request.param)  # noqa: S311  # a market, not a secret
+
+
+def walk(random: Random, count: int, start: float = 114_210.0) -> list[list[float]]:
+    bars, price, time = [], start, 1_760_131_960
+    for _ in range(count):
+        time += 10 * random.choice([1, 1, 1, 2, 5])
+        before, price = price, price * (1 + random.gauss(0, 1e-3))
+        high, low = max(before, price) * 1.0001, min(before, price) * 0.9999
+        bars.append([time, before, high, low, price, random.random(), random.randrange(1, 9)])
+    return bars
+
+
+@pytest.mark.parametrize(("bars", "sigmas"), [(20, 2.0), (2, 0.5), (200, 3.0)])
+def test_bands_are_those_of_the_terminal(module, random, bars, sigmas):
+    rows = walk(random, 300)
+    body = """
+      const series = new m.Series(10);
+      series.prepend(x.rows.slice(0, 200).flat());
+      const bands = new m.Bands(series, x.bars, x.sigmas);
+      for (const row of x.rows.slice(200)) bands.update(series.merge(row));
+      return bands.values.map((value) => value && [value.mean, value.upper, value.lower]);
+    """
+    found = module("lib/series chart/bands", body, {"rows": rows, "bars": bars, "sigmas": sigmas})
+    expected = bollinger(np.array([each[4] for each in rows]), bars, sigmas)
+    assert [value is None for value in found] == np.isnan(expected.mean).tolist()
+    np.testing.assert_allclose(found[bars - 1 :], np.transpose([part[bars - 1 :] for part in expected]), rtol=1e-12)
+
+
+def test_bands_follow_a_bar_that_changes_late(module, random):
+    rows = walk(random, 60)
+    late = [*rows[30]]
+    late[4] *= 1.01
+    body = """
+      const series = new m.Series(10);
+      series.prepend(x.rows.flat());
+      const bands = new m.Bands(series, 20, 2);
+      const moved = bands.update(series.merge(x.late));
+      return [moved, bands.values.at(-1).mean, bands.values[40].mean];
+    """
+    moved, last, middle = module("lib/series chart/bands", body, {"rows": rows, "late": late})
+    rows[30] = late
+    expected = bollinger(np.array([each[4] for each in rows]), 20, 2).mean
+    assert moved == list(range(30, 50))
+    assert (last, middle) == pytest.approx((expected[-1], expected[40]), rel=1e-12)
+
+
+def test_bars_that_come_in_any_order_are_those_that_come_at_once(module, random):
+    rows = walk(random, 80)
+    shuffled = random.sample(rows, len(rows))
+    body = """
+      const [one, other] = [new m.Series(10), new m.Series(10)];
+      one.prepend(x.rows.flat());
+      for (const row of x.shuffled) other.merge(row);
+      for (const row of x.shuffled) other.merge(row);
+      const plain = (series) => series.bars.map((bar) => Object.values(bar));
+      const found = other.bars.every((bar, i) => other.at(bar.time + 3) === bar && other.positions.get(bar.time) === i);
+      return [plain(one), plain(other), found];
+    """
+    one, other, found = module("lib/series", body, {"rows": rows, "shuffled": shuffled})
+    assert one == other == rows
+    assert found
+
+
+def test_older_bars_go_in_front_and_none_twice(module, random):
+    rows = walk(random, 50)
+    body = """
+      const series = new m.Series(10);
+      series.prepend(x.slice(20).flat());
+      const added = series.prepend(x.slice(0, 25).flat());
+      const [first, end] = series.between(x[10][0], x[12][0]);
+      series.trim(30);
+      return [added, first, end, series.bars.map((bar) => bar.time), series.before(x[49][0] + 500).time];
+    """
+    added, first, end, times, last = module("lib/series", body, rows)
+    assert added == 20
+    assert (first, end) == (10, 13)
+    assert times == [each[0] for each in rows[20:]]
+    assert last == rows[-1][0]
+
+
+def test_trades_a_minute(module):
+    now = 1_760_131_980
+    rows = [[now - 90 + i, 1, 1, 1, 1, 1, 2] for i in range(90)]
+    body = """
+      return [1, 10, 60].map((width) => {
+        const series = new m.Series(width);
+        series.prepend(x[width].flat());
+        return series.tradesAMinute(x.now);
+      });
+    """
+    fine = np.array([tuple(each) for each in rows], dtype=CHART)
+    folded = {width: [list(each.item()) for each in fold(fine, width)] for width in (10, 60)}
+    one, ten, minute = module("lib/series", body, {"now": now, 1: rows, **folded})
+    assert one == 2 * 59
+    assert ten == 2 * 50
+    assert minute == 2 * 60
+
+
+CASES = [
+    anomaly("high-down", ago_s=60, ended=False),
+    anomaly("medium-up", ago_s=120, severity="medium", rule="vol_breakout", direction="up", unit="USD"),
+    anomaly("low-btc", ago_s=1_800, severity="low", rule="mean_reversion_break", symbol="BTC-USD", unit="USD"),
+    anomaly("yesterday", ago_s=86_000, held_s=90),
+    anomaly("still-open", ago_s=90_000, held_s=89_000, ended=False, severity="medium", rule="vol_breakout"),
+    silence("silent", "BTC-USD", ago_s=47),
+]
+
+
+def test_a_filter_lists_the_same_here_and_there(module, random):
+    def some(values: list[str]) -> tuple[str, ...]:
+        return tuple(random.sample(values, random.randrange(len(values) + 1)))
+
+    filters = [
+        Filter(
+            severities=some(["high", "medium", "low"]) or ("high",),
+            rules=some(["pct_spike", "vol_breakout", "silent_feed"]),
+            directions=some(["up", "down"]),
+            symbols=some(["BTC-USD", "LINK-USD"]),
+            recency_s=random.choice([60, 300, 3_600, 86_400]),
+        )
+        for _ in range(60)
+    ]
+    argument = {
+        "rows": [msgspec.to_builtins(row(each)) for each in CASES],
+        "filters": [{**msgspec.structs.asdict(each), "recency": each.recency_s} for each in filters],
+        "now": NOW / NS,
+    }
+    body = (
+        "return x.filters.map((filter) => x.rows.filter((row) => m.matches(row, filter, x.now)).map((row) => row.id))"
+    )
+    expected = [[each.id for each in CASES if wanted.matches(each, NOW)] for wanted in filters]
+    assert module("lib/rows", body, argument) == expected
+
+
+def test_a_silence_of_several_lanes_is_one_row_here_and_there(module):
+    found = [
+        silence("a", "BTC-USD", ago_s=47, seconds=30, ended=True),
+        silence("b", "LINK-USD", ago_s=46, seconds=47),
+        silence("c", "ETH-USD", ago_s=20),
+        anomaly("x", ago_s=30),
+    ]
+    newest_first = sorted(found, key=lambda each: -each.opened_ts)
+    body = "return m.grouped(x).map((row) => ['id', 'symbol', 'peak', 'state', 'sentence', 'explain'].map((key) => row[key]))"
+    expected = [row(entry.anomaly) for entry in grouped(found)]
+    assert module("lib/rows", body, [msgspec.to_builtins(row(each)) for each in newest_first]) == [
+        [each.id, each.symbol, each.peak, each.state, each.sentence, each.explain] for each in expected
+    ]
+
+
+def test_only_what_is_surely_complete_is_listed(module):
+    rows = [msgspec.to_builtins(row(anomaly(f"r{i}", ago_s=60 * i))) for i in range(1, 6)]
+    filter_ = {"severities": ["high"], "rules": [], "directions": [], "symbols": [], "recency": 86_400}
+    body = """
+      const rows = new m.Rows();
+      rows.put(x.rows);
+      rows.reach = x.rows[2];
+      return [rows.list(x.filter, x.now), rows.ofLane(x.rows[0], x.filter)].map((list) => list.map(({ id }) => id));
+    """
+    listed, of_lane = module("lib/rows", body, {"rows": rows, "filter": filter_, "now": NOW / NS})
+    assert listed == ["r1", "r2", "r3"]
+    assert of_lane == ["r1", "r2", "r3", "r4", "r5"]
+
+
+def test_markers_stand_apart_worst_first(module, random):
+    candidates = [
+        {
+            "row": {
+                "id": str(i),
+                "severity": random.choice(["high", "medium", "low"]),
+                "ratio": random.uniform(1, 40),
+                "peak": "−1.00 %",
+            },
+            "x": random.uniform(0, 900),
+            "base": random.uniform(40, 300),
+            "up": random.random() < 0.5,
+        }
+        for i in range(120)
+    ]
+    body = """
+      const bounds = { top: 24, bottom: 320, spacing: x.spacing, focus: "7" };
+      const markers = m.placeMarkers(x.candidates, bounds);
+      return [markers, m.placeLabels(markers, { right: 900, measure: () => 44 })];
+    """
+    for spacing in (3, 7, 12):
+        markers, labels = module("chart/markers", body, {"candidates": candidates, "spacing": spacing})
+        assert markers
+        for i, one in enumerate(markers):
+            for other in markers[:i]:
+                near = one["radius"] + other["radius"]
+                assert abs(one["x"] - other["x"]) >= near or abs(one["y"] - other["y"]) >= near
+            assert 24 <= one["y"] <= 320
+            assert one["row"]["id"] == "7" or spacing >= 9 or one["row"]["severity"] != "low"
+        ranks = [("high", "medium", "low").index(one["row"]["severity"]) for one in markers]
+        assert ranks == sorted(ranks)
+        assert len(labels) <= 4
+        for label in labels:
+            assert label["marker"]["row"]["severity"] == "high"
+            assert label["x"] >= 2
+            assert label["x"] + label["width"] <= 896
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("number(-1234.5, 2)", "−1,234.50"),
+        ("number(-0.001, 2)", "0.00"),
+        ("number(0.00000751, 8)", "0.00000751"),
+        ("volume(950)", "950"),
+        ("volume(12_000)", "12 k"),
+        ("volume(3_400_000)", "3.4 M"),
+        ("volume(10_000_000_000)", "10 bn"),
+        ("volume(0.25)", "0.25"),
+        ("clock(1760131968)", "21:32:48"),
+        ("moment(1760131968, 1760131999)", "21:32:48"),
+        ("moment(1760131968, 1760231999)", "10-10 21:32"),
+    ],
+)
+def test_figures(module, call, expected):
+    assert module("lib/figures", f"return m.{call}", None) == expected
