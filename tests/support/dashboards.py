@@ -11,6 +11,10 @@ import httpx
 from playwright.sync_api import Page, Request
 
 
+OUTAGE = ("ERR_CONNECTION_REFUSED", "WebSocket connection", "Failed to load", "server endpoint", "is not responding")
+"""What a browser and Streamlit write to the console while there is no server."""
+
+
 class Server:
     """`tapewatch dashboard` on a port of its own."""
 
@@ -70,4 +74,4 @@ class Watched:
     def check(self) -> None:
         """Complain about everything that was not expected."""
         unexpected = [fault for fault in self.faults if not any(part in fault for part in self.expected)]
-        assert not unexpected
+        assert not unexpected, "\n".join(unexpected)

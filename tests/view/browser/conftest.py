@@ -65,7 +65,7 @@ def browse(chromium: Browser, watched: Watched) -> Iterator[Open]:
     def browse(
         url: str,
         *,
-        ready: str = ".tw-chart:not([data-bars='0'])",
+        ready: str = ".tw-chart[data-bars]:not([data-bars='0'])",
         width: int = 1440,
         height: int = 900,
         **options: object,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from support.dashboards import OUTAGE
 from support.seen import data, marked, until
 from support.writing import Writer
 
@@ -108,7 +109,7 @@ def test_all_tabs_of_a_browser_are_live(server, browse):
 
 
 def test_a_server_that_comes_back_has_missed_nothing(server, browse, watched, writer: Writer):
-    watched.expected = ("ERR_CONNECTION_REFUSED", "WebSocket connection", "Failed to load", "reaching server endpoint")
+    watched.expected = OUTAGE
     page = browse(f"{server.url}/?symbol=ETH-USD&bars=1", ready=LIVE)
     until(page, lambda chart: int(chart["bars"]) > 100)
     server.stop()

@@ -178,10 +178,11 @@ def test_a_silence_of_several_lanes_is_one_row_here_and_there(module):
         anomaly("x", ago_s=30),
     ]
     newest_first = sorted(found, key=lambda each: -each.opened_ts)
-    body = "return m.grouped(x).map((row) => ['id', 'symbol', 'peak', 'state', 'sentence', 'explain'].map((key) => row[key]))"
+    names = ("id", "symbol", "peak", "state", "sentence", "explain")
+    body = f"return m.grouped(x).map((row) => {list(names)}.map((name) => row[name]))"
     expected = [row(entry.anomaly) for entry in grouped(found)]
     assert module("lib/rows", body, [msgspec.to_builtins(row(each)) for each in newest_first]) == [
-        [each.id, each.symbol, each.peak, each.state, each.sentence, each.explain] for each in expected
+        [getattr(each, name) for name in names] for each in expected
     ]
 
 

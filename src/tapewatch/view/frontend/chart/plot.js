@@ -135,7 +135,7 @@ export class Plot {
   }
 
   latest() {
-    this.scale.scrollToRealTime();
+    this.scale.scrollToPosition(ROOM, true);
   }
 
   /** Take what the overlay draws. */
@@ -250,7 +250,7 @@ export class Plot {
     const newest = this.scale.timeToIndex(this.lastTime, true);
     this.onRange({
       near: range.from - oldest < NEAR,
-      edge: range.to >= newest,
+      edge: range.to >= newest - 0.5,
       bars: range.to - range.from,
       from: visible?.from,
       to: visible?.to,
