@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Page, Request
 
-
 OUTAGE = ("ERR_CONNECTION_REFUSED", "WebSocket connection", "Failed to load", "server endpoint", "is not responding")
 """What a browser and Streamlit write to the console while there is no server."""
 
