@@ -35,6 +35,7 @@ def test_symbols_and_both_addresses_can_be_set() -> None:
         ('capture.symbols=["A-USD", "A-USD"]', "A-USD"),
         ("capture.silence_s=0", "capture.silence_s"),
         ("capture.coinbase.ws_url=https://example.com", "capture.coinbase.ws_url"),
+        ("capture.coinbase.ws_url=ws://[bad", "capture.coinbase"),
         ("capture.coinbase.rest_url=example", "capture.coinbase.rest_url"),
         ("capture.symbol=BTC-USD", "capture.symbol"),
         ("capture.backoff_max_s=100000", "capture.backoff_max_s"),

@@ -19,6 +19,13 @@ class CoinbaseConfig(Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(pattern=r"^https?://[^\s/]+", description="REST API of the same exchange, without a trailing slash")
     ] = "https://api.exchange.coinbase.com"
 
+    def __post_init__(self) -> None:
+        for url in (self.ws_url, self.rest_url):
+            try:
+                urlsplit(url)
+            except ValueError as error:
+                raise ValueError(f"Expected an address, found {url!r}: {error}") from None
+
 
 class CaptureConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The section ``capture``.

@@ -7,7 +7,7 @@ what is open and close, so increments can be merged in any order and any divisio
 import numpy as np
 from numpy.typing import NDArray
 
-from tapewatch.detect.kernels import kernel
+from tapewatch.detect.kernels import kernel, writable
 from tapewatch.model import BAR, BAR_WIDTHS, NS, Bars, Kind, Rows
 
 BLOCK = 4096
@@ -37,7 +37,7 @@ def fold(rows: Rows, new: NDArray[np.bool_]) -> Bars:
         last = np.full(len(rows.lanes), -1, np.int64)
         count = _seconds(rows.data[start : start + BLOCK], new[start : start + BLOCK], last, buffer)
         runs.append(buffer[:count].tobytes())
-    seconds = np.frombuffer(b"".join(runs), BAR)
+    seconds = writable(b"".join(runs), BAR)
     by_width = [_merge(seconds, width) for width in BAR_WIDTHS[:1]]
     by_width += [_merge(by_width[0], width) for width in BAR_WIDTHS[1:]]
     return Bars(rows.lanes, np.frombuffer(b"".join(width.tobytes() for width in by_width), BAR))
