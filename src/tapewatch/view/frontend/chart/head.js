@@ -27,7 +27,7 @@ export class Head {
     });
     this.asOf = h("span", { class: "muted as-of" });
     this.widths = WIDTHS.map(([width, text]) =>
-      h("button", { type: "button", onclick: () => store.select(store.lane, { width }) }, text),
+      h("button", { type: "button", onclick: () => store.widen(width) }, text),
     );
     this.element = h(
       "div",

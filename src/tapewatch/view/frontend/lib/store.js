@@ -15,6 +15,9 @@ const BARS_FIRST = 2000;
 const ROWS_PAGE = 200;
 const NOWHERE = { epoch: "", revision: 0, seq: 0 };
 const WIDTHS = [1, 10, 60];
+const WIDTH = 10; // where nobody has chosen one …
+const WIDTH_YOUNG = 1; // … and for a database of a few minutes
+const YOUNG_BARS = 30;
 
 const samePlace = (a, b) => a.venue === b?.venue && a.symbol === b?.symbol;
 
@@ -23,7 +26,8 @@ class Store extends EventTarget {
     super();
     const url = new URLSearchParams(location.search);
     this.wishedSymbol = url.get("symbol");
-    this.width = WIDTHS.includes(Number(url.get("bars"))) ? Number(url.get("bars")) : 10;
+    this.wishedWidth = WIDTHS.includes(Number(url.get("bars"))) ? Number(url.get("bars")) : null;
+    this.width = this.wishedWidth ?? WIDTH;
     this.lane = null; // {venue, symbol} once the watch-list is known
     this.series = new Series(this.width);
     this.rows = new Rows();
@@ -102,6 +106,12 @@ class Store extends EventTarget {
     return this.prices.get(`${venue}:${symbol}`) ?? price;
   }
 
+  /** Choose bars of another width, as a person does. */
+  widen(width) {
+    this.wishedWidth = width;
+    return this.select(this.lane, { width });
+  }
+
   select(lane, { width = this.width, focus = null } = {}) {
     if (samePlace(lane, this.lane) && width === this.width) {
       this.look(focus);
@@ -132,6 +142,11 @@ class Store extends EventTarget {
       const { flat, place } = await fetchBars(this.lane, this.width, { limit });
       if (number !== this.number) return;
       series.prepend(flat);
+      if (this.wishedWidth === null && this.width === WIDTH && series.bars.length < YOUNG_BARS) {
+        this.width = WIDTH_YOUNG;
+        this.reload({ limit });
+        return;
+      }
       this.exhausted = series.bars.length < limit;
       this.series = series;
       this.place = place;
@@ -305,8 +320,8 @@ class Store extends EventTarget {
   #writeUrl() {
     const url = new URL(location.href);
     url.searchParams.set("symbol", this.lane.symbol);
-    if (this.width === 10) url.searchParams.delete("bars");
-    else url.searchParams.set("bars", this.width);
+    if (this.wishedWidth === null || this.wishedWidth === WIDTH) url.searchParams.delete("bars");
+    else url.searchParams.set("bars", this.wishedWidth);
     history.replaceState(history.state, "", url);
   }
 }
