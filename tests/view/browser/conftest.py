@@ -17,8 +17,10 @@ PATIENCE_MS = 30_000
 NO_BROWSER = "no Chromium: neither the system's nor Playwright's own (python -m playwright install chromium)"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    # Of a module, not of the session: Playwright keeps an event loop running in this thread while it
+    # lives, and no asynchronous test of another module could run beside it.
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         try:

@@ -1,5 +1,6 @@
 """The page before the first trade, in a calm, with fifty symbols, and when its server is told to stop."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -48,6 +49,19 @@ def test_a_fresh_database_under_the_same_name_is_shown_instead(alone, browse):
         file.unlink()
     with Writer(alone.db, ("BTC-USD",), seed=8):
         until(page, lambda chart: 0 < int(chart["bars"]) < 100)
+
+
+def test_a_young_database_shows_seconds_until_somebody_chooses(alone, browse):
+    with Writer(alone.db, ("BTC-USD",)) as writer:
+        writer.history(100)
+        page = browse(alone.url)
+        until(page, lambda chart: int(chart["bars"]) >= 100)
+        expect(page.get_by_role("button", name="1 s", exact=True)).to_have_attribute("aria-pressed", "true")
+        assert "bars=" not in page.url
+        page.get_by_role("button", name="10 s", exact=True).click()
+        until(page, lambda chart: 0 < int(chart["bars"]) < 30)
+        page.get_by_role("button", name="1 min", exact=True).click()
+        expect(page).to_have_url(re.compile("bars=60"))
 
 
 def test_a_calm(alone, browse):

@@ -69,9 +69,10 @@ export class Head {
     setAttribute(this.price, "data-old", !store.fresh);
     this.#drawChange(watched);
     this.#drawOpen(watched);
+    const price = store.priceOf(watched); // it is newer than the watch-list
     const values = [
-      watched.high === null ? "" : number(watched.high, watched.decimals),
-      watched.low === null ? "" : number(watched.low, watched.decimals),
+      watched.high === null ? "" : number(Math.max(watched.high, price), watched.decimals),
+      watched.low === null ? "" : number(Math.min(watched.low, price), watched.decimals),
       store.fresh ? `${number(store.series.tradesAMinute(store.clock))} a minute` : "",
     ];
     this.figures.forEach(({ element, value }, i) => {

@@ -139,11 +139,13 @@ export class Plot {
   }
 
   /** Take what the overlay draws. */
-  mark({ rows, focused, stale, decimals }) {
-    const changed = stale !== this.stale || decimals !== this.decimals;
-    Object.assign(this, { rows, focused, stale, decimals });
-    if (changed) this.#colourPrice();
-    this.overlay.requestUpdate?.();
+  mark(marks) {
+    const changed = (...names) => names.some((name) => marks[name] !== this[name]);
+    const recolour = changed("stale", "decimals");
+    const repaint = recolour || changed("rows", "focused");
+    Object.assign(this, marks);
+    if (recolour) this.#colourPrice();
+    if (repaint) this.overlay.requestUpdate?.();
   }
 
   drawn(markers) {

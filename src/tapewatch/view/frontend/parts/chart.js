@@ -57,7 +57,7 @@ class Chart {
     this.canvas.hidden = this.legend.hidden = nothing;
     this.plot.mark({
       rows: this.#rows(),
-      focused: store.focus && this.#rows().find(({ id }) => id === store.focus),
+      focused: (store.focus && this.#rows().find(({ id }) => id === store.focus)) || null,
       stale: !store.fresh && store.now?.state !== "ended" && store.state !== "connecting",
       decimals: store.watched?.decimals ?? 2,
     });

@@ -1,0 +1,42 @@
+"""Take the pictures of the documentation from a dashboard that is running.
+
+    tapewatch demo --port 8710 &
+    python docs/screenshots.py http://127.0.0.1:8710
+
+Needs Playwright and a Chromium: the system's, or Playwright's own.
+"""  # noqa: INP001  # a script, not a package
+
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+PICTURES = Path(__file__).with_name("pictures")
+SHOTS = {
+    "dashboard": ("dark", 1440, 900),
+    "dashboard-light": ("light", 1440, 900),
+    "dashboard-phone": ("dark", 390, 844),
+}
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def main(url: str) -> None:
+    """Write one file per shot, once bars and the state of the feed are there."""
+    PICTURES.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        for name, (theme, width, height) in SHOTS.items():
+            page = browser.new_page(viewport={"width": width, "height": height})
+            page.add_init_script(f"localStorage.setItem('stActiveTheme-/-v2', '\"{theme.capitalize()}\"')")
+            page.goto(url)
+            page.wait_for_selector(".tw-chart[data-bars]:not([data-bars='0'])")
+            page.wait_for_selector(".tw-log[data-ready=true]")
+            page.wait_for_timeout(1_500)  # fonts, and the first counts
+            page.screenshot(path=PICTURES / f"{name}.png")
+            page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8710")
