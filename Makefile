@@ -7,7 +7,7 @@ TOOLS := $(VENV)/.tools
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live test test-faults check fix bench wheel clean
+.PHONY: help demo live test check fix bench wheel clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,9 +21,6 @@ live: $(PRODUCT) ## Run the product on Coinbase's real feed
 test: $(TOOLS) ## Run all tests
 	@echo "tapewatch: running the tests (about eight minutes on two cores)"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
-
-test-faults: $(TOOLS) ## Run the long forms of the tests that kill and break things
-	@TAPEWATCH_TEST_LONG=1 $(BIN)/python -m pytest -m slow
 
 check: $(TOOLS) ## Check format, lint, types, import contracts and house rules
 	@echo "tapewatch: format";    $(BIN)/ruff format --check --quiet .

@@ -5,7 +5,7 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 
 from support.ledgers import Left, Tape, trade, words
-from tapewatch.capture.completeness import GAPS_MAX, LEAP_MAX, NEVER_NS, Completeness
+from tapewatch.capture.completeness import GAPS_MAX, LEAP_MAX, NEVER_NS, SPOILED_LEAP_MAX, Completeness
 from tapewatch.model import NS, Kind, RowTuple
 
 T = 1_000 * NS
@@ -193,6 +193,13 @@ def test_an_absurd_leap_is_not_believed() -> None:
     assert ledger.believes(10 + LEAP_MAX)
     assert not ledger.believes(11 + LEAP_MAX)
     assert Completeness(0).believes(2**63 - 1), "a virgin lane knows no better"
+
+
+def test_a_spoiled_frame_with_a_far_id_takes_nothing_from_the_good_ones() -> None:
+    ledger = lane_at(1000)
+    assert ledger.seen(900_000_000, T) == []
+    assert words(ledger.trade(trade(1001, T))) == ["TRADE 1001"]
+    assert words(ledger.seen(1001 + SPOILED_LEAP_MAX, T)) != []
 
 
 def test_a_clock_row_says_when_the_lane_was_last_heard() -> None:

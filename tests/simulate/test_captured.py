@@ -125,5 +125,3 @@ async def test_the_rest_client_finds_the_products() -> None:
         async with Rest(found) as rest:
             listed = {product.id: product.trading_disabled for product in await rest.products()}
             assert listed == dict.fromkeys(SYMBOLS, False) | {"YFI-USD": True}
-            await time.advance(3)
-            assert await rest.time_ns() == START_NS + 3 * NS

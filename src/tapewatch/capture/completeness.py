@@ -23,6 +23,10 @@ NAMED_MAX = 64
 LEAP_MAX = 10**9
 """Farther than this above the highest id no id is believed: the busiest product needs years for so many trades."""
 
+SPOILED_LEAP_MAX = 1000
+"""The same for the id of a frame that went to quarantine: what is wrong elsewhere may be wrong in its id, too, and
+a gap of millions would make duplicates of all good trades that follow."""
+
 NEVER_NS = 2**63 - 1
 
 _GAP, _LATE, _FILLED, _CLOCK = int(Kind.GAP), int(Kind.LATE), int(Kind.FILLED), int(Kind.CLOCK)
@@ -131,8 +135,10 @@ class Completeness:
         return self._arrived(row[_TRADE_ID], row, row[_RECV_TS])
 
     def seen(self, trade_id: int, now_ns: int) -> list[RowTuple]:
-        """Take a trade that went to quarantine and whose id could be read."""
-        return [] if self.highest_id < 0 else self._arrived(trade_id, None, now_ns)
+        """Take a trade that went to quarantine and whose id could be read and is near."""
+        if self.highest_id < 0 or trade_id - self.highest_id > SPOILED_LEAP_MAX:
+            return []
+        return self._arrived(trade_id, None, now_ns)
 
     def heartbeat(self, last_trade_id: int, ts: int, now_ns: int) -> list[RowTuple]:
         """Take the venue's word that it had traded up to `last_trade_id` by its time `ts`."""
