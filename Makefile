@@ -26,7 +26,7 @@ check: $(TOOLS) ## Check format, lint, types, import contracts and house rules
 	@echo "tapewatch: format";    $(BIN)/ruff format --check --quiet .
 	@echo "tapewatch: lint";      $(BIN)/ruff check --quiet .
 	@echo "tapewatch: types";     $(BIN)/mypy
-	@echo "tapewatch: contracts"; $(BIN)/lint-imports --no-timings | tail -n 2
+	@echo "tapewatch: contracts"; told=$$($(BIN)/lint-imports 2>&1) || { echo "$$told"; exit 1; }
 	@echo "tapewatch: house rules"; $(BIN)/python -m pytest -q tests/house
 
 fix: $(TOOLS) ## Mend format and lint where a machine can
