@@ -1,5 +1,6 @@
 """What a page shows, read from the data attributes of its parts."""
 
+import contextlib
 from collections.abc import Callable
 
 from playwright.sync_api import Page
@@ -16,8 +17,9 @@ def until(page: Page, holds: Callable[[Data], bool], part: str = "chart", *, tim
     """Wait until something holds of a part's attributes."""
     for _ in range(round(timeout_s * 10)):
         seen = data(page, part)
-        if holds(seen):
-            return seen
+        with contextlib.suppress(KeyError):  # after a reload an attribute is not there at once
+            if holds(seen):
+                return seen
         page.wait_for_timeout(100)
     raise AssertionError(f"waited {timeout_s} s in vain; {part} shows {seen}")
 
