@@ -83,5 +83,12 @@ def test_rules_list_follows_the_settings() -> None:
         assert rule.words in lines[rule.name]
 
 
+def test_nothing_slow_is_read_for_the_help() -> None:
+    slow = {"importlib.metadata", "numpy", "numba", "streamlit", "sqlalchemy", "textual", "httpx", "websockets"}
+    code = "import sys, tapewatch.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert slow.isdisjoint(loaded)
+
+
 def test_completion_is_offered() -> None:
     assert "complete" in tapewatch("--show-completion", "bash", SHELL="/bin/bash").stdout.lower()
