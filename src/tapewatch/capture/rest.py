@@ -28,8 +28,6 @@ class Product(Struct, frozen=True):
     ----------
     id
         E.g. ``BTC-USD``.
-    quote_increment
-        Smallest step of the price, as the venue writes it.
     status
         ``online``, ``offline``, ``internal`` or ``delisted``.
     trading_disabled
@@ -37,7 +35,6 @@ class Product(Struct, frozen=True):
     """
 
     id: str
-    quote_increment: str = ""
     status: str = "online"
     trading_disabled: bool = False
 
@@ -110,15 +107,11 @@ class Rest:
             raise FeedError(f"{url} answered what is not documented: {error}") from None
 
 
-async def check_symbols(config: CaptureConfig, transport: httpx.AsyncBaseTransport | None = None) -> dict[str, str]:
+async def check_symbols(config: CaptureConfig, transport: httpx.AsyncBaseTransport | None = None) -> None:
     """Compare the symbols that a person asked for with the venue's products.
 
-    A venue that cannot be asked is no reason not to start: it is logged, and the feed itself says what it refuses.
-
-    Returns
-    -------
-    dict
-        Symbol → why no trade is to be expected of it, e.g. that it is delisted; symbols in order are left out.
+    A product of which no trade is to be expected, e.g. a delisted one, is logged. So is a venue that cannot be asked:
+    that is no reason not to start, because the feed itself says what it refuses.
 
     Raises
     ------
@@ -130,17 +123,18 @@ async def check_symbols(config: CaptureConfig, transport: httpx.AsyncBaseTranspo
             products = {product.id: product for product in await rest.products()}
     except FeedError as error:
         telemetry.log(telemetry.UNCHECKED, symbols=",".join(config.symbols), reason=error)
-        return {}
+        return
     unknown = [_unknown(symbol, list(products)) for symbol in config.symbols if symbol not in products]
     if unknown:
         raise ConfigError(f"capture.symbols: {'; '.join(unknown)}")
-    troubles = {symbol: trouble for symbol in config.symbols if (trouble := products[symbol].trouble)}
-    for trouble in troubles.values():
-        telemetry.log(telemetry.REFUSED, (VENUE,), reason=trouble)
-    return troubles
+    for symbol in config.symbols:
+        if trouble := products[symbol].trouble:
+            telemetry.log(telemetry.REFUSED, (VENUE,), reason=trouble)
 
 
 def _unknown(symbol: str, known: list[str]) -> str:
+    if symbol.upper() in known:
+        return f"{VENUE} has no product {symbol!r}, did you mean {symbol.upper()}?"
     nearest = difflib.get_close_matches(symbol.upper(), known, NEAREST, cutoff=0.5)
     if not nearest:
         return f"{VENUE} has no product {symbol!r}"
