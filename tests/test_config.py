@@ -1,5 +1,6 @@
 """Settings from several places: the last one wins, and every complaint names key, origin, expected and found."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,14 @@ class Inner(Struct, frozen=True, forbid_unknown_fields=True):
 class Section(Struct, frozen=True, forbid_unknown_fields=True):
     count: Annotated[int, Meta(ge=1)] = 1
     inner: Inner = Inner()
+    names: Annotated[tuple[str, ...], Meta(min_length=1)] = ("A",)
+    share: float | None = None
+    since: Annotated[datetime, Meta(tz=True)] | None = None
+    limits: dict[str, float] = {}
+
+    def __post_init__(self) -> None:
+        if self.names == ("A", "A"):
+            raise ValueError("names: expected each once, found A twice")
 
 
 def test_later_places_win(tmp_path: Path) -> None:
@@ -33,10 +42,18 @@ def test_later_places_win(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["one.count=0"], "one.count in flag: expected `int` >= 1, found 0"),
-        (["one.count=many"], "one.count in flag: expected `int`, got `str`, found 'many'"),
+        (["one.count=0"], "one.count in flag: expected a whole number >= 1, found 0"),
+        (["one.count=many"], "one.count in flag: expected a whole number, found 'many'"),
         (["one.cuont=1"], "one.cuont in flag: unknown key"),
         (["one.inner.address=1"], "one.inner.address in flag: unknown key"),
+        (["one.inner=3"], "one.inner in flag: expected a section, found 3"),
+        (["one.names=A"], """one.names in flag: expected a list like ["A", "B"], found 'A'"""),
+        (["one.names=[]"], "one.names in flag: expected a list of at least 1, found []"),
+        (['one.names=["A", 3]'], "one.names in flag: expected a text, found 3"),
+        (["one.share=x"], "one.share in flag: expected a number, found 'x'"),
+        (["one.since=x"], "one.since in flag: expected a time like 2026-07-07T22:58:00Z, found 'x'"),
+        (["one.count=2", 'one.names=["A", "A"]'], "one.names in flag: expected each once, found A twice"),
+        (["one.limits.A=x"], "one.limits in flag: expected a number, found 'x'"),
     ],
 )
 def test_a_wrong_value_is_named(overrides: list[str], message: str) -> None:

@@ -16,6 +16,24 @@ import msgspec
 from tapewatch.errors import ConfigError
 
 PREFIX = "TAPEWATCH_"
+
+_PLAIN_WORDS = (
+    (r", got `[^`]+`", ""),  # what was found is said as it stands
+    (r"`array` of length >= (\d+)", r"a list of at least \1"),
+    (r"`array` of length <= (\d+)", r"a list of at most \1"),
+    (r"`array`", 'a list like ["A", "B"]'),
+    (r"`str` of length >= (\d+)", r"a text of at least \1 character(s)"),
+    (r"`str` of length <= (\d+)", r"a text of at most \1 characters"),
+    (r" \| null`", "`"),
+    (r"`str`", "a text"),
+    (r"`int`", "a whole number"),
+    (r"`float`", "a number"),
+    (r"`bool`", "true or false"),
+    (r"`object`", "a section"),
+    (r"invalid RFC3339 encoded datetime", "expected a time like 2026-07-07T22:58:00Z"),
+)
+"""What the decoding library says of a wrong value, and what a person reads instead."""
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -101,6 +119,8 @@ class Settings:
     def section(self, name: str, struct: type[T]) -> T:
         """Decode one section by its owner's struct.
 
+        A check of the struct's own, in ``__post_init__``, raises ``ValueError("key: expected …, found …")``.
+
         Raises
         ------
         ConfigError
@@ -114,14 +134,24 @@ class Settings:
 
     def _explain(self, section: str, message: str) -> str:
         reason, _, path = message.partition(" - at `$.")
-        unknown = re.search(r"unknown field `(.+?)`", message)
-        key = ".".join(
-            part for part in (section, path.rstrip("`") if path else "", unknown[1] if unknown else "") if part
-        )
-        hits = [entry for name, entry in self.entries.items() if name == key or name.startswith(f"{key}.")]
-        origin = f" in {hits[0].origin}" if hits else ""
-        found = f", found {hits[0].value!r}" if hits and not unknown else ""
-        return f"{key}{origin}: {'unknown key' if unknown else reason[0].lower() + reason[1:]}{found}"
+        unknown = re.search(r"unknown field `(.+?)`", reason)
+        own = re.match(r"(\w+): (.+)", reason)
+        last = unknown[1] if unknown else own[1] if own else ""
+        key = ".".join(part for part in (section, path.rstrip("`"), last) if part)
+        name, _, place = key.partition("[")  # of a list's item
+        hits = [entry for each, entry in self.entries.items() if each == name or each.startswith(f"{name}.")]
+        told = f"{name} in {hits[0].origin}" if hits else name
+        if unknown:
+            return f"{told}: unknown key"
+        if own:
+            return f"{told}: {own[2]}"
+        reason = reason[0].lower() + reason[1:]
+        for library, plain in _PLAIN_WORDS:
+            reason = re.sub(library, plain, reason)
+        if hits:
+            value, item = hits[0].value, re.match(r"\d+", place)
+            reason += f", found {(value[int(item[0])] if item else value)!r}"
+        return f"{told}: {reason}"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -32,10 +32,15 @@ def test_symbols_and_both_addresses_can_be_set() -> None:
     ("override", "key"),
     [
         ("capture.symbols=[]", "capture.symbols"),
-        ('capture.symbols=["A-USD", "A-USD"]', "A-USD"),
+        (
+            'capture.symbols=["A-USD", "A-USD"]',
+            "capture.symbols in flag: expected each symbol once, found A-USD more than",
+        ),
         ("capture.silence_s=0", "capture.silence_s"),
         ("capture.coinbase.ws_url=https://example.com", "capture.coinbase.ws_url"),
-        ("capture.coinbase.ws_url=ws://[bad", "capture.coinbase"),
+        ("capture.coinbase.ws_url=ws://[bad", "capture.coinbase.ws_url in flag: expected an address like wss://host, "),
+        ("capture.coinbase.rest_url=https://", "capture.coinbase.rest_url"),
+        ("capture.coinbase.ws_url=wss://a b", "capture.coinbase.ws_url"),
         ("capture.coinbase.rest_url=example", "capture.coinbase.rest_url"),
         ("capture.symbol=BTC-USD", "capture.symbol"),
         ("capture.backoff_max_s=100000", "capture.backoff_max_s"),

@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from functools import partial
 from typing import NamedTuple
 
 import pytest
@@ -20,16 +21,21 @@ class Done(NamedTuple):
 
 
 @pytest.fixture
-def top(monkeypatch, capsys):
-    """Run `tapewatch top` in this process; its output is no terminal."""
+def run(monkeypatch, capsys):
+    """Run a command in this process; its output is no terminal."""
 
     def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["tapewatch", "top", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["tapewatch", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()
         return Done(ended.value.code or 0, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def top(run):
+    return partial(run, "top")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +77,7 @@ def test_the_width_of_a_pipe_can_be_told(top, db, monkeypatch):
     [
         (("--severity", "hgh"), "--severity expects high, medium or low, found 'hgh'; did you mean high?"),
         (("--last", "1 fortnight"), "--last expects a span such as 5m, 1h, 24h or 7d, or all, found '1 fortnight'"),
-        (("--hz", "9"), "top.hz in flag: expected `float` <= 4.0, found 9.0"),
+        (("--hz", "9"), "top.hz in flag: expected a number <= 4.0, found 9.0"),
         (("--symbol", "XYZ-USD"), "--symbol expects one of BTC-USD, ETH-USD, SOL-USD, found 'XYZ-USD'"),
         (("--rows", "0"), "Invalid value for '--rows'"),
         (("--colour",), "No such option"),
@@ -85,11 +91,20 @@ def test_a_wrong_value_is_one_line_and_exit_code_2(top, db, flags, message):
     assert done.stdout == ""
 
 
-def test_no_database_says_what_to_do(top, tmp_path):
-    done = top("--db", tmp_path / "none.db")
-    assert done.returncode == 0
-    assert "There is no database" in done.stdout
-    assert "tapewatch demo" in done.stdout
+@pytest.mark.parametrize("command", [("top",), ("top", "--once"), ("dashboard",)])
+def test_no_database_is_one_line_that_names_those_near_by(run, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    done = run(*command)
+    assert done == Done(
+        2,
+        "",
+        "tapewatch: --db expects a database, found none at data/tapewatch.db; tapewatch demo makes one to look at\n",
+    )
+    market(tmp_path / "data" / "demo.db").close()
+    (tmp_path / "data" / "notes.db").write_text("not ours", encoding="utf-8")
+    done = run(*command)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("found none at data/tapewatch.db; try --db data/demo.db\n")
 
 
 def test_help_names_every_flag(top):

@@ -11,20 +11,16 @@ Symbol = Annotated[str, Meta(min_length=1, max_length=64)]
 class CoinbaseConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where Coinbase Exchange, or an exchange that speaks as it does, is found."""
 
-    ws_url: Annotated[
-        str,
-        Meta(pattern=r"^wss?://[^\s/]+", description="WebSocket feed; the sandbox and a simulated exchange work too"),
-    ] = "wss://ws-feed.exchange.coinbase.com"
-    rest_url: Annotated[
-        str, Meta(pattern=r"^https?://[^\s/]+", description="REST API of the same exchange, without a trailing slash")
-    ] = "https://api.exchange.coinbase.com"
+    ws_url: Annotated[str, Meta(description="WebSocket feed; the sandbox and a simulated exchange work too")] = (
+        "wss://ws-feed.exchange.coinbase.com"
+    )
+    rest_url: Annotated[str, Meta(description="REST API of the same exchange, without a trailing slash")] = (
+        "https://api.exchange.coinbase.com"
+    )
 
     def __post_init__(self) -> None:
-        for url in (self.ws_url, self.rest_url):
-            try:
-                urlsplit(url)
-            except ValueError as error:
-                raise ValueError(f"Expected an address, found {url!r}: {error}") from None
+        _check_address("ws_url", self.ws_url, "ws", "wss")
+        _check_address("rest_url", self.rest_url, "http", "https")
 
 
 class CaptureConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,7 +58,16 @@ class CaptureConfig(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         twice = sorted({symbol for symbol in self.symbols if self.symbols.count(symbol) > 1})
         if twice:
-            raise ValueError(f"Expected each symbol once, found {', '.join(twice)} several times")
+            raise ValueError(f"symbols: expected each symbol once, found {', '.join(twice)} more than once")
+
+
+def _check_address(key: str, url: str, *schemes: str) -> None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in schemes or not parts.netloc or any(letter.isspace() for letter in url):
+        raise ValueError(f"{key}: expected an address like {schemes[-1]}://host, found {url!r}")
 
 
 def on_this_machine(url: str) -> bool:

@@ -89,7 +89,9 @@ class ExchangeConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.start is not None and not _EARLIEST <= self.start < _LATEST:
-            raise ValueError(f"Expected a start from {_EARLIEST:%Y-%m-%d} to {_LATEST:%Y-%m-%d}")
+            raise ValueError(
+                f"start: expected a start from {_EARLIEST:%Y-%m-%d} to {_LATEST:%Y-%m-%d}, found {self.start}"
+            )
 
 
 class Exchange:

@@ -68,11 +68,13 @@ def choose(symbols: Sequence[str]) -> tuple[Product, ...]:
         return PRODUCTS
     by_id = {product.id: product for product in PRODUCTS}
     for position, symbol in enumerate(symbols):
+        if symbol.upper() in by_id and symbol not in by_id:
+            raise ConfigError(f"symbols: {symbol!r} is not simulated; did you mean {symbol.upper()}?")
         if symbol not in by_id:
             near = difflib.get_close_matches(symbol.upper(), by_id, n=3, cutoff=0.5) or list(by_id)
-            raise ConfigError(f"exchange.symbols: {symbol!r} is not simulated; expected one like {', '.join(near)}")
+            raise ConfigError(f"symbols: {symbol!r} is not simulated; expected one like {', '.join(near)}")
         if symbol in symbols[:position]:
-            raise ConfigError(f"exchange.symbols: {symbol!r} is named twice")
+            raise ConfigError(f"symbols: {symbol!r} is named twice")
     return tuple(by_id[symbol] for symbol in symbols)
 
 
