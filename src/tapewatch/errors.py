@@ -3,12 +3,15 @@
 ::
 
     TapewatchError
-    ├── ConfigError      a wrong flag, file, key or value; the command exits with 2
+    ├── ConfigError      a wrong flag, file, key or value: nothing has run; the command exits with 2
     ├── FeedError        the venue sent what its documentation does not promise, or went away
     ├── TapeError        a recorded tape cannot be read or written
     ├── SnapshotError    a detector's state cannot be restored
     └── StoreError       the database refuses: another source, another instance, a newer schema
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class TapewatchError(Exception):
@@ -37,3 +40,15 @@ class SnapshotError(TapewatchError):
 
 class StoreError(TapewatchError):
     """The database refuses: it belongs to another source, to another instance, or to a newer program."""
+
+
+@contextmanager
+def before_it_runs() -> Iterator[None]:
+    """Make a `ConfigError` of what refuses before anything has run: what was asked for cannot be had.
+
+    A supervisor may take exit code 2 for "starting again cannot help".
+    """
+    try:
+        yield
+    except TapewatchError as error:
+        raise ConfigError(str(error)) from error

@@ -204,3 +204,36 @@ def test_the_cascade_as_one_tape_holds_each_product_as_it_stands_in_order_of_rec
         mine = data[data["lane"] == number].copy()
         mine["lane"] = 0
         assert (mine == recorded.cascade(shared, f"{base}-USD").data).all()
+
+
+def test_a_fingerprint_tells_a_tape_from_what_it_was(tmp_path):
+    path = csv(tmp_path / "day.csv", [Print(1), Print(2)])
+    first = Tape([path]).fingerprint()
+    assert Tape([path]).fingerprint() == first
+    others = {Tape([path], form="csv").fingerprint(), Tape([path], symbol="X-USD").fingerprint()}
+    csv(path, [Print(1), Print(3)])  # as long as before
+    others.add(Tape([path]).fingerprint())
+    csv(path, [Print(1), Print(2), Print(3)])
+    others.add(Tape([path]).fingerprint())
+    csv(tmp_path / "other.csv", [Print(4)])
+    others.add(Tape([tmp_path]).fingerprint())
+    assert len(others - {first}) == 5
+
+
+def test_the_fingerprint_of_a_recording_stays_while_it_grows(tmp_path):
+    recorder = Recorder.open(tmp_path / "rec", part_rows=2)
+    row = (1, 1, 1, 0, 100_000_000, 1.0, 0, 0, int(Kind.TRADE), 1, 0)
+    seen = set()
+    for count in (1, 2, 3):
+        recorder.append(Rows.of((BTC,), [row] * count))
+        recorder.flush()
+        seen.add(Tape([tmp_path / "rec"]).fingerprint())
+    recorder.close()
+    seen.add(Tape([tmp_path / "rec"]).fingerprint())
+    assert len(seen) == 1
+    other = Recorder.open(tmp_path / "other")
+    other.append(Rows.of((BTC,), [row]))
+    other.close()
+    assert Tape([tmp_path / "other"]).fingerprint() not in seen
+    (part,) = (tmp_path / "other").iterdir()
+    assert Tape([part]).fingerprint() not in {*seen, Tape([tmp_path / "other"]).fingerprint()}

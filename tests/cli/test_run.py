@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -63,7 +64,10 @@ def tape(tmp_path: Path) -> Path:
         (["run", "--source", "tape:"], "run.source: expected tape:PATH, found no path"),
         (["run", "--source", "tape:no/such.csv"], "no/such.csv: expected a recorded tape, found no such file"),
         (["run", "--source", "tape:x.csv", "--symbols", "BTC-USD"], "a tape brings its own symbols"),
-        (["run", "--source", "simulated", "--set", "dashboard.port=abc"], "dashboard.port in flag: expected `int"),
+        (
+            ["run", "--source", "simulated", "--set", "dashboard.port=abc"],
+            "dashboard.port in flag: expected a whole number",
+        ),
         (["run", "--speed", "-1"], "Invalid value for '--speed'"),
         (["run", "--speed", "fast"], "Invalid value for '--speed'"),
         (["run", "--port", "70000"], "Invalid value for '--port'"),
@@ -111,7 +115,7 @@ def test_a_tape_runs_to_its_end_and_has_nothing_left_to_do(tape: Path, tmp_path:
     command = [*TAPEWATCH, "run", "--source", f"tape:{tape}", "--speed", "0", "--db", "new/x.db", "--no-dashboard"]
     first = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
     topics = [line.split()[0] for line in first.stderr.splitlines()]
-    assert topics == ["tapewatch", "source", "rules", "rules", "database", "health", "stored", "stopped"]
+    assert topics == ["tapewatch", "source", "database", "rules", "health", "rules", "stored", "stopped"]
     assert first.stdout == ""
     before = memory(tmp_path / "new" / "x.db")
     assert len(before.changes) > 10
@@ -153,7 +157,7 @@ def test_a_second_instance_and_another_source_are_refused(tape: Path, tmp_path: 
         assert health["status"] == "ok"
         assert health["rows"] > 0
         second = subprocess.run([*TAPEWATCH, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False)
-        assert second.returncode == 1
+        assert second.returncode == 2
         complaint = second.stderr.splitlines()[-1]
         assert complaint == (
             f"tapewatch: x.db: another tapewatch (process {child.pid}) is writing to it; "
@@ -162,8 +166,38 @@ def test_a_second_instance_and_another_source_are_refused(tape: Path, tmp_path: 
         ends(child, signal.SIGINT)
     command = [*TAPEWATCH, "run", "--source", f"tape:{tape}", "--db", "x.db", "--no-dashboard"]
     other = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert other.returncode == 1
+    assert other.returncode == 2
     assert "belongs to the source simulated seed 7, not to tape" in other.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("how", ["--db", "--record", "--jsonl"])
+def test_a_place_that_cannot_be_written_is_told_before_the_rules_are_compiled(how: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    places = {"--db": "x.db", "--record": "rec", "--jsonl": "x.jsonl"} | {how: "file/within"}
+    flags = [part for place in places.items() for part in place]
+    command = [*TAPEWATCH, "run", "--source", "simulated", "--no-dashboard", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "file" in done.stderr.splitlines()[-1]
+    assert "rules" not in [line.split()[0] for line in done.stderr.splitlines()]
+
+
+def test_a_tape_that_was_changed_is_not_resumed(tape: Path, tmp_path: Path) -> None:
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        command = [*TAPEWATCH, "run", "--source", f"tape:{tape}", "--speed", "0", "--no-dashboard", *more]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    assert run("--db", "x.db").returncode == 0
+    shutil.rmtree(tape)
+    recorder = Recorder.open(tape)
+    recorder.append(seeded(5, 900, 2))
+    recorder.close()
+    again = run("--db", "x.db")
+    assert again.returncode == 2
+    assert f"belongs to tape {tape} as it was; its files, their format" in again.stderr.splitlines()[-1]
+    assert run("--db", "y.db").returncode == 0
+    named = run("--db", "y.db", "--set", "run.tape_format=tape")
+    assert (named.returncode, "as it was" in named.stderr) == (2, True)
 
 
 def test_the_demo_is_fresh_and_says_where_to_look(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import pytest
 from support.markets import START, Tape
 from support.runs import IDENTITY, SkippingTime, pieces, tape
 from tapewatch.carry.source import BadRow
+from tapewatch.errors import TapeError
 from tapewatch.model import NS, Lane, Rows
 from tapewatch.runtime.source import LaneStatus, Position, Resume
 from tapewatch.runtime.tape import OpenTape, TapeSource
@@ -123,3 +124,9 @@ async def test_a_tape_that_is_over_tells_nothing_again(size: int) -> None:
     source, _ = await opened(pieces(TRADES, size), 1.0, rows=6)
     assert source.ended == "end of tape"
     assert source.take(100) is None
+
+
+@pytest.mark.parametrize("size", [1, 4, 100])
+async def test_a_tape_shorter_than_what_was_seen_of_it_is_refused(size: int) -> None:
+    with pytest.raises(TapeError, match="expected the 9 rows that the database has seen of it, found 3 fewer"):
+        await opened(pieces(TRADES, size), 1.0, rows=9)

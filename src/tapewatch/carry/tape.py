@@ -5,6 +5,7 @@ out does not depend on how the tape is cut into files and blocks.
 """
 
 import glob
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -17,7 +18,7 @@ from tapewatch.carry import formats, recording
 from tapewatch.carry.gaps import Gaps
 from tapewatch.carry.merge import Source, first_key, merged
 from tapewatch.carry.recording.recorder import Recorder
-from tapewatch.carry.source import FOREIGN, BadRow, Reading
+from tapewatch.carry.source import FOREIGN, BadRow, Reading, intact
 from tapewatch.errors import ConfigError
 from tapewatch.model import ROW, Kind, Lane, Rows
 
@@ -29,6 +30,7 @@ BLOCK_BYTES = 1 << 22
 _SHARE_BYTES = 1 << 18  # less at a time would cost more than it saves
 
 _PEEK_BYTES = 4096
+_END_BYTES = 1 << 16  # of a file's beginning and end, for its fingerprint
 _TRADED = (Kind.TRADE, Kind.LATE)
 
 
@@ -76,9 +78,10 @@ class Tape:
     Raises
     ------
     ConfigError
-        A path or pattern names nothing, there is no such format, or the symbol is no name.
+        A path or pattern names nothing, there is no such format, or the symbol is no name; a file is of no known
+        format, or of another one, which is raised by iterating, as it is come upon.
     TapeError
-        A file is of no known format or damaged; raised by iterating, as it is come upon.
+        A file is damaged; raised by iterating.
     """
 
     def __init__(
@@ -107,6 +110,29 @@ class Tape:
         blocks = self._by_id(self._merged()) if self._as_traded else map(Gaps().fill, self._merged())
         return (rows for rows in blocks if len(rows.data))
 
+    def fingerprint(self) -> str:
+        """Tell this tape from another one, and from what it was before somebody changed it.
+
+        Returns
+        -------
+        str
+            Hex digest over how it is to be read and, of each file, its name, its size and both its ends; of a
+            recording, which may go on growing, the name that it carries instead.
+
+        Raises
+        ------
+        ConfigError, TapeError
+            A file is of no known format, or damaged at its beginning.
+        """
+        seen = hashlib.sha256(repr((self._form, self._reading.symbol, self._as_traded)).encode())
+        for path in self.files:
+            first_key(self._peek(path))
+            seen.update(repr(recording.named(path) or (path.name, *_ends(path))).encode())
+        return seen.hexdigest()
+
+    def _peek(self, path: Path) -> Iterator[Rows]:
+        return formats.rows_of(path, self._form, Reading(self._reading.symbol, _PEEK_BYTES, _nobody, _nobody))
+
     def _found(self, path: str | Path) -> list[Path]:
         given = Path(path)
         if given.exists():
@@ -130,12 +156,11 @@ class Tape:
     def _merged(self) -> Iterator[Rows]:
         if len(self.files) == 1:
             return formats.rows_of(self.files[0], self._form, self._reading)
-        peeking = Reading(self._reading.symbol, _PEEK_BYTES, _nobody, _nobody)
         share = max(self._reading.block_bytes // len(self.files), min(self._reading.block_bytes, _SHARE_BYTES))
         reading = self._reading._replace(block_bytes=share)
         sources = []
         for path in self.files:
-            first = first_key(formats.rows_of(path, self._form, peeking))
+            first = first_key(self._peek(path))
             sources.append(Source(first, partial(formats.rows_of, path, self._form, reading)))
         return merged(sources)
 
@@ -163,6 +188,14 @@ class Tape:
 
 def _size(path: Path) -> int:
     return sum(each.stat().st_size for each in (recording.files(path) if path.is_dir() else [path]))
+
+
+def _ends(path: Path) -> tuple[int, bytes, bytes]:
+    with intact(str(path)), path.open("rb") as file:
+        first = file.read(_END_BYTES)
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _END_BYTES))
+        return size, first, file.read()
 
 
 def _nobody(_: object) -> None:

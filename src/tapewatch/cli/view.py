@@ -42,6 +42,7 @@ def top(
     """
     from tapewatch.store.sql import Store
     from tapewatch.view.choices import filter_of
+    from tapewatch.view.nearby import require
     from tapewatch.view.terminal import command
 
     given = settings(config, set_).with_flags("run", db=db)
@@ -52,6 +53,7 @@ def top(
     )
     reader = Store.read(given.plain("run").get("db", command.DEFAULT_DB))
     try:
+        require(reader)
         if once or not command.at_a_terminal():
             console = command.pipe_or_terminal()
             command.once(reader, wanted, chosen, rows=rows, console=console, wall_ns=time.time_ns())
@@ -81,6 +83,7 @@ def dashboard(
     from tapewatch.runtime.service import DASHBOARD_PORT
     from tapewatch.store.sql import Store
     from tapewatch.view.dashboard import HOST, DashboardConfig, serve
+    from tapewatch.view.nearby import require
     from tapewatch.view.terminal.command import DEFAULT_DB
 
     telemetry.configure("WARNING")
@@ -88,8 +91,8 @@ def dashboard(
     chosen = given.section("dashboard", DashboardConfig)
     free = ports.choose(chosen.port, DASHBOARD_PORT, "dashboard.port")
     reader = Store.read(given.plain("run").get("db", DEFAULT_DB))
-    typer.echo(f"dashboard  http://{HOST}:{free}")
     try:
-        serve(reader, chosen, free, time.time_ns)
+        require(reader)
+        serve(reader, chosen, free, time.time_ns, lambda: typer.echo(f"http://{HOST}:{free}"))
     finally:
         reader.close()

@@ -80,6 +80,8 @@ class Embedded:
         The outside world.
     recording, jsonl
         Where else the rows and the changes go.
+    prepare
+        What must be done before the first row; everything beside the loop is served meanwhile.
     linger
         Stay at the end of a finite source, answering requests, until `stop`.
     stopping
@@ -103,6 +105,7 @@ class Embedded:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         recording: Recording | None = None,
         jsonl: JsonLines | None = None,
+        prepare: Callable[[], Awaitable[None]] | None = None,
         linger: bool = False,
         stopping: asyncio.Event | None = None,
     ) -> None:
@@ -114,6 +117,7 @@ class Embedded:
         self._sleep = sleep
         self._recording = recording
         self._jsonl = jsonl
+        self._prepare = prepare
         self._linger = linger
         self._limits = Limits.decode(rules, store.state(LIMITS))
         self._pipeline = resume(store, self._limits.book)
@@ -162,20 +166,26 @@ class Embedded:
         """
         stopped = asyncio.create_task(self._stopping.wait())
         try:
-            await self.source.start(Resume(self._pipeline.position, self._pipeline.detector.ledgers()))
-            await self._commit()
-            while not stopped.done() and (self.source.ended is None or self._linger):
-                await self._tick(stopped)
-            await self.source.stop()
-            while self._detect():
-                await self._commit()
-            await self._commit()
-            await self._written()
+            if self._prepare is not None:
+                await self._prepare()
+            if not self._stopping.is_set():
+                await self._go_on(stopped)
         finally:
             stopped.cancel()
             await self.source.stop()
             self._thread.shutdown()
             self._close()
+
+    async def _go_on(self, stopped: asyncio.Task[Any]) -> None:
+        await self.source.start(Resume(self._pipeline.position, self._pipeline.detector.ledgers()))
+        await self._commit()  # empty, but it stores the name of the recording, before there is anything in it
+        while not stopped.done() and (self.source.ended is None or self._linger):
+            await self._tick(stopped)
+        await self.source.stop()
+        while self._detect():
+            await self._commit()
+        await self._commit()
+        await self._written()
 
     async def _tick(self, stopped: asyncio.Task[Any]) -> None:
         await self._wait(stopped)

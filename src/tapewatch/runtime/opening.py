@@ -77,6 +77,8 @@ async def open_source(settings: Settings, clock: Clock, stack: AsyncExitStack) -
     ------
     ConfigError
         There is no such source, symbol or tape.
+    TapeError
+        The tape is damaged at its beginning.
     """
     run = settings.run
     if run.source.startswith(TAPE):
@@ -95,8 +97,7 @@ def _tape(run: RunConfig, clock: Clock) -> TapeSource:
     if not path:
         raise ConfigError(f"run.source: expected {TAPE}PATH, found no path")
     tape = partial(Tape, [path], form=run.tape_format, symbol=run.tape_symbol)
-    tape()  # says at once where there is none
-    identity = Source("tape", str(Path(path).resolve()))
+    identity = Source("tape", str(Path(path).resolve()), digest=tape().fingerprint())
     return TapeSource(identity, lambda on_bad: iter(tape(on_bad=on_bad)), speed=run.speed, clock=clock)
 
 

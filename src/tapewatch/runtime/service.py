@@ -16,6 +16,7 @@ import msgspec
 from tapewatch import __version__
 from tapewatch.clock import SystemClock
 from tapewatch.detect.rules import RuleBook
+from tapewatch.errors import before_it_runs
 from tapewatch.model import NS
 from tapewatch.runtime import ports
 from tapewatch.runtime.embedded import Embedded
@@ -85,24 +86,21 @@ class Service:
         """
         self._listen_to_signals()
         async with AsyncExitStack() as stack:
-            # what a person may have set wrong comes first, before anything is said or started
-            opening = asyncio.create_task(open_source(self._settings, self._clock, stack))
-            source = await self._unless_stopped(opening)
-            server = stack.enter_context(ports.bind(self._settings.run.health_port, HEALTH_PORT, "run.health_port"))
-            port = self._dashboard and ports.choose(self._dashboard.port, DASHBOARD_PORT, "dashboard.port")
-            if source is None:
-                return
-            self._say("tapewatch", __version__)
-            self._say("source", self._describe(source))
-            self._say("rules", "getting ready (the first start compiles them, which takes up to 30 s)")
-            await self._unless_stopped(_in_thread(warm_up))
-            if self._stopping.is_set():
-                return
-            self._say("rules", f"ready after {self._seconds():.1f} s")
-            embedded = self._open(source)
+            with before_it_runs():  # what a person may have set wrong comes first
+                opening = asyncio.create_task(open_source(self._settings, self._clock, stack))
+                source = await self._unless_stopped(opening)
+                if source is None:
+                    return
+                run = self._settings.run
+                server = stack.enter_context(ports.bind(run.health_port, HEALTH_PORT, "run.health_port"))
+                if self._dashboard is not None:
+                    ports.choose(self._dashboard.port, DASHBOARD_PORT, "dashboard.port")
+                self._say("tapewatch", __version__)
+                self._say("source", self._describe(source))
+                embedded = self._open(source)
             beside = [self._serve(embedded, server), self._tell(embedded)]
-            if self._dashboard is not None and port is not None:
-                beside.append(self._show(self._dashboard, port))
+            if self._dashboard is not None:
+                beside.append(self._show(self._dashboard))
             await self._together(embedded, beside)
 
     def _open(self, source: RowSource) -> Embedded:
@@ -125,6 +123,7 @@ class Service:
                 clock=self._clock,
                 recording=recording,
                 jsonl=jsonl,
+                prepare=self._warm_up,
                 linger=self._dashboard is not None,
                 stopping=self._stopping,
             )
@@ -149,6 +148,12 @@ class Service:
             await asyncio.wait([main, *tasks])
         main.result()
         self._say("stopped", f"{embedded.source.ended or 'by a signal'}: {_summary(embedded)}; everything is stored")
+
+    async def _warm_up(self) -> None:
+        self._say("rules", "getting ready (the first start compiles them, which takes up to 30 s)")
+        await self._unless_stopped(_in_thread(warm_up))
+        if not self._stopping.is_set():
+            self._say("rules", f"ready after {self._seconds():.1f} s")
 
     async def _unless_stopped(self, future: asyncio.Future[T]) -> T | None:
         stopped = asyncio.create_task(self._stopping.wait())
@@ -182,20 +187,10 @@ class Service:
         app = application(embedded.describe, embedded.trouble)
         await Server(app).serve(sockets=[server])
 
-    async def _show(self, dashboard: Dashboard, port: int) -> None:
-        arguments = ("dashboard", "--db", self._settings.run.db, "--port", str(port), *dashboard.arguments)
-        child = Child(arguments, say=lambda text: self._say("dashboard", text), clock=self._clock)
-        running = asyncio.create_task(child.run())
-        try:
-            while not running.done():
-                if await _answers(port):
-                    self._say("dashboard", f"http://{ports.HOST}:{port}")
-                    break
-                await asyncio.sleep(LOOK_EVERY_S)
-            await asyncio.shield(running)
-        finally:
-            running.cancel()
-            await asyncio.wait([running])
+    async def _show(self, dashboard: Dashboard) -> None:
+        asked = () if dashboard.port is None else ("--port", str(dashboard.port))
+        arguments = ("dashboard", "--db", self._settings.run.db, *asked, *dashboard.arguments)
+        await Child(arguments, say=lambda text: self._say("dashboard", text), clock=self._clock).run()
 
     async def _tell(self, embedded: Embedded) -> None:
         await embedded.stored.wait()
@@ -217,15 +212,6 @@ def _summary(embedded: Embedded) -> str:
     progress, p99 = embedded.progress, embedded.latency.p99_ms
     committed = "" if p99 is None else f", committed within {p99:.0f} ms (99 %)"
     return f"{progress.rows:,} rows, {progress.opened:,} anomalies opened{committed}"
-
-
-async def _answers(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(ports.HOST, port)
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 def _in_thread(work: Callable[[], None]) -> asyncio.Future[None]:

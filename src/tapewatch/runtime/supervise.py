@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from asyncio.subprocess import DEVNULL, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Awaitable, Callable, Sequence
 
 from tapewatch.clock import Clock
@@ -26,7 +26,7 @@ Spawn = Callable[[Sequence[str]], Awaitable[Process]]
 
 
 class Child:
-    """Keep one command running.
+    """Keep one command running; what it prints is said, too.
 
     Parameters
     ----------
@@ -81,6 +81,7 @@ class Child:
 
     async def _live(self, process: Process) -> int:
         self.pid = process.pid
+        relaying = asyncio.create_task(self._relay(process))
         try:
             return await process.wait()
         except asyncio.CancelledError:
@@ -93,7 +94,13 @@ class Child:
                 await process.wait()
             raise
         finally:
+            relaying.cancel()
             self.pid = None
+
+    async def _relay(self, process: Process) -> None:
+        if process.stdout is not None:
+            async for line in process.stdout:
+                self._say(line.decode(errors="replace").strip())
 
     async def _start(self, arguments: Sequence[str]) -> Process:
         # A session of its own: Ctrl-C in the terminal is for us, and we end the child in order.
@@ -104,7 +111,7 @@ class Child:
             "tapewatch",
             *arguments,
             stdin=DEVNULL,
-            stdout=DEVNULL,
+            stdout=PIPE,
             pass_fds=(end,),
             env={**os.environ, LEASH: str(end)},
             start_new_session=True,

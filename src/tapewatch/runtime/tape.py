@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tapewatch.carry.source import BadRow
 from tapewatch.clock import Clock
+from tapewatch.errors import TapeError
 from tapewatch.model import NS, Lane, Rows
 from tapewatch.runtime.source import LaneStatus, Position, Resume
 from tapewatch.store.records import Quarantined, Source
@@ -66,7 +67,7 @@ class TapeSource:
         Raises
         ------
         TapeError
-            The tape cannot be read.
+            The tape cannot be read, or holds fewer rows than the database has seen of it.
         """
         self._skip = resume.position
         self._lanes = {lane: LaneStatus("waiting") for lane in resume.ledgers}
@@ -78,6 +79,11 @@ class TapeSource:
                 self._last_ts = int(self._due[max(0, left - 1)])
                 break
             left -= len(self._rows.data)
+        if self.ended is not None and left > 0:
+            raise TapeError(
+                f"{self.identity.address}: expected the {resume.position.rows:,} rows that the database has seen of "
+                f"it, found {left:,} fewer; start with another database with --db"
+            )
         self._start_ns = self._clock.now_ns()
 
     async def wait(self, timeout_s: float) -> None:

@@ -30,11 +30,14 @@ class Source(Struct, frozen=True, omit_defaults=True):
         Of the venue's feed, or the path of the tape; empty for a simulated exchange of our own.
     seed
         Of a simulated market; None elsewhere.
+    digest
+        Of a tape: tells it from another one under the same path.
     """
 
     kind: str
     address: str = ""
     seed: int | None = None
+    digest: str = ""
 
     def __str__(self) -> str:
         seed = "" if self.seed is None else f"seed {self.seed}"

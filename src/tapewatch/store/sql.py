@@ -274,10 +274,16 @@ class Store:
             connection.execute(self._write.meta, [{"key": "source", "value": value}])
             return
         found = msgspec.json.decode(text, type=Source)
-        if found != source:
+        if found == source:
+            return
+        if found == msgspec.structs.replace(source, digest=found.digest):
             raise StoreError(
-                f"{self.url.database}: belongs to the source {found}, not to {source}; choose another file with --db"
+                f"{self.url.database}: belongs to {source} as it was; its files, their format or the symbol are others "
+                "now. Choose another database with --db"
             )
+        raise StoreError(
+            f"{self.url.database}: belongs to the source {found}, not to {source}; choose another file with --db"
+        )
 
 
 def _prepare_place(path: Path, *, create: bool) -> None:

@@ -53,7 +53,9 @@ class DashboardConfig(Struct, frozen=True, forbid_unknown_fields=True):
     allowed_hosts: Hosts = ()
 
 
-def serve(reader: Reader, config: DashboardConfig, port: int, clock: Callable[[], int]) -> None:
+def serve(
+    reader: Reader, config: DashboardConfig, port: int, clock: Callable[[], int], announce: Callable[[], object]
+) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
     Parameters
@@ -62,6 +64,8 @@ def serve(reader: Reader, config: DashboardConfig, port: int, clock: Callable[[]
         Free, on loopback.
     clock
         Our wall clock, ns since the epoch.
+    announce
+        Is called as soon as the server answers.
     """
     import streamlit as st
 
@@ -71,7 +75,7 @@ def serve(reader: Reader, config: DashboardConfig, port: int, clock: Callable[[]
     app = st.App(
         PAGE,
         routes=[Route("/", index), *routes(reader, hub, clock)],
-        lifespan=lambda _: lifespan(hub),
+        lifespan=lambda _: lifespan(hub, announce),
         middleware=[Middleware(Guard, hosts=config.allowed_hosts)],
     )
     app.run(config=settings(port, config.allowed_hosts))
@@ -105,12 +109,13 @@ def settings(port: int, allowed_hosts: tuple[str, ...] = ()) -> dict[str, object
 
 
 @asynccontextmanager
-async def lifespan(hub: Hub) -> AsyncIterator[None]:
+async def lifespan(hub: Hub, announce: Callable[[], object]) -> AsyncIterator[None]:
     """Follow the database while the server runs; a follower that fails takes the server with it."""
     following = asyncio.create_task(hub.run(), name="hub")
     following.add_done_callback(_failed)
     gc.collect()
     gc.freeze()  # what is loaded now stays; collections need not look at it again
+    announce()  # the port is bound by now: who connects is served
     try:
         yield
     finally:

@@ -70,7 +70,7 @@ def test_an_unknown_format_names_those_that_are_known(tmp_path):
 def test_our_own_format_cannot_be_forced_upon_others_nor_others_upon_ours(tmp_path, form, words):
     path = tmp_path / "day"
     path.write_bytes(CSV if form == "tape" else b"PAR1")
-    with pytest.raises(TapeError, match=f"day: expected the format {form}, {words}"):
+    with pytest.raises(ConfigError, match=f"day: expected the format {form}, {words}"):
         list(Tape([path], form=form))
 
 
@@ -95,8 +95,11 @@ BROKEN = {
 def test_what_is_no_tape_or_broken_is_refused_in_one_sentence(tmp_path, content, words):
     path = tmp_path / "day"
     path.write_bytes(content)
-    with pytest.raises(TapeError, match=f"^{path}: {words}") as caught:
+    kind = TapeError if "damaged" in words else ConfigError
+    with pytest.raises(kind, match=f"^{path}: {words}") as caught:
         list(Tape([path]))
+    with pytest.raises(kind, match=f"^{path}: {words}"):
+        Tape([path]).fingerprint()
     assert "\n" not in str(caught.value)
 
 

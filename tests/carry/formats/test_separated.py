@@ -11,7 +11,7 @@ from support.tapes import HEADER, START_US, Print, collector, csv, ids, told
 from tapewatch.carry.formats import separated
 from tapewatch.carry.source import FOREIGN, SEEN, Reading, Text
 from tapewatch.carry.tape import Tape
-from tapewatch.errors import TapeError
+from tapewatch.errors import ConfigError, TapeError
 from tapewatch.model import Flag, Kind, Lane
 
 BTC = Lane("coinbase", "BTC-USD")
@@ -221,7 +221,7 @@ def test_ids_of_aggregated_trades_are_contiguous(tmp_path):
 def test_the_symbol_comes_from_the_name_or_the_flag(tmp_path):
     path = tmp_path / "trades.csv"
     path.write_text(AGG + "\n")
-    with pytest.raises(TapeError, match=r"trades.csv: expected a name like .* say it with --symbol"):
+    with pytest.raises(ConfigError, match=r"trades.csv: expected a name like .* say it with --symbol"):
         list(Tape([path]))
     assert next(iter(Tape([path], symbol="BTC-USDC"))).lanes == (Lane("binance", "BTC-USDC"),)
 

@@ -14,7 +14,7 @@ from tapewatch.carry.formats import frames, separated, sockets
 from tapewatch.carry.formats.symbols import dashed
 from tapewatch.carry.recording import journal, parquet
 from tapewatch.carry.source import Reading, Stream, Text, compression, read, texts
-from tapewatch.errors import ConfigError, TapeError
+from tapewatch.errors import ConfigError
 from tapewatch.model import Lane, Rows
 
 TAPE = "tape"
@@ -49,7 +49,7 @@ def _agg_trades(text: Text, reading: Reading) -> Iterator[Rows]:
     named = _AGG_NAME.match(text.name)
     symbol = reading.symbol or (dashed(named[1]) if named else None)
     if symbol is None:
-        raise TapeError(
+        raise ConfigError(
             f"{text.place}: expected a name like BTCUSDC-aggTrades-2025-10-04, which tells the symbol; "
             "say it with --symbol, e.g. --symbol BTC-USDC"
         )
@@ -138,13 +138,14 @@ def rows_of(path: Path, form: str | None, reading: Reading) -> Iterator[Rows]:
 
     Raises
     ------
+    ConfigError
+        The file has another format, or none that is known.
     TapeError
-        The file has another format, or none that is known, or is damaged; what is wrong with single rows is reported
-        instead.
+        It is damaged; what is wrong with single rows is reported instead.
     """
     ours = path.is_dir() or path.suffix == ".journal" or compression(path) == "parquet"
     if ours != (form == TAPE) and form is not None:
-        raise TapeError(f"{path}: expected the format {form}, found {'a recording of ours' if ours else 'another'}")
+        raise ConfigError(f"{path}: expected the format {form}, found {'a recording of ours' if ours else 'another'}")
     if path.is_dir():
         yield from recording.read(path, reading)
     elif path.suffix == ".journal":
@@ -159,12 +160,12 @@ def _foreign(path: Path, form: str | None, reading: Reading) -> Iterator[Rows]:
     for text in texts(path, reading.advance):
         found, whole, head = _looked(text)
         if not head:
-            raise TapeError(f"{text.place}: expected a recorded tape, found an empty file")
+            raise ConfigError(f"{text.place}: expected a recorded tape, found an empty file")
         if form is not None:
             found = next(each for each in FORMATS if each.name == form)
         if found is None:
             known = ", ".join(each.name for each in FORMATS)
-            raise TapeError(
+            raise ConfigError(
                 f"{text.place}: expected a recorded tape ({TAPE}, {known}), found text that begins with {head[:30]!r}"
             )
         yield from found.read(whole, reading)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tapewatch.carry.recording import journal, parquet
-from tapewatch.carry.source import BadRow, Reading
+from tapewatch.carry.source import BadRow, Reading, compression
 from tapewatch.errors import TapeError
 from tapewatch.model import ROW, Lane, Rows
 
@@ -77,6 +77,21 @@ def segments(folder: Path) -> list[Segment]:
         A segment is missing or damaged.
     """
     return [_described(path) for path in files(folder)]
+
+
+def named(path: Path) -> str | None:
+    """Name of the recording that a folder, or one file of it, belongs to; None where it is none of ours.
+
+    Raises
+    ------
+    TapeError
+        A segment is missing or damaged.
+    """
+    if path.is_dir():
+        return next((segment.recording for segment in segments(path) if segment.recording), "")
+    if path.suffix == ".journal" or compression(path) == "parquet":
+        return f"{_described(path).recording}/{path.stem}"
+    return None
 
 
 def tidy(folder: Path) -> None:
