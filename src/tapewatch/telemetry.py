@@ -37,6 +37,14 @@ UNCHECKED = Event("symbols_unchecked", logging.WARNING)
 DISCONNECTED = Event(
     "feed_disconnected", logging.WARNING, _counter("disconnects_total", "Connections lost or refused", "venue")
 )
+PAUSED = Event(
+    "feed_paused", logging.WARNING, _counter("pauses_total", "Times a socket was left alone: rows waited", "venue")
+)
+CONSUMER_DROPPED = Event(
+    "consumer_dropped",
+    logging.WARNING,
+    _counter("consumers_dropped_total", "Clients that the simulated exchange dropped because they read too slowly"),
+)
 QUARANTINED = Event(
     "frame_quarantined", logging.WARNING, _counter("quarantined_total", "Input set aside with a reason", "reason")
 )

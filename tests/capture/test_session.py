@@ -18,7 +18,7 @@ from support.virtual_time import VirtualTime, settle
 from support.wires import Caught, Venue
 from tapewatch import telemetry
 from tapewatch.capture.config import CaptureConfig
-from tapewatch.capture.session import FeedState, Session
+from tapewatch.capture.session import PAUSED, FeedState, Session
 from tapewatch.clock import SystemClock
 from tapewatch.model import NS, Kind, RowTuple
 
@@ -353,3 +353,31 @@ def test_the_systems_clock_is_the_wall_clock_and_never_steps(monkeypatch: pytest
     wall -= 3600 * NS  # somebody sets the wall clock back
     monotonic += 7
     assert clock.now_ns() == 1_783_465_098 * NS + 7
+
+
+async def test_while_nobody_takes_the_rows_nothing_is_read_and_the_venue_is_not_blamed() -> None:
+    pauses = counted("pauses_total", venue="coinbase")
+    async with running() as rig:
+        rig.wire.push(match(1), match(3, product_id="ETH-USD"))
+        await settle()
+        rig.session.pause_reading()
+        rig.session.pause_reading()
+        assert counted("pauses_total", venue="coinbase") == pauses + 1
+        rows = len(rig.caught.rows)
+        for n in range(2, 32):
+            rig.wire.push(match(n))
+            await rig.time.advance(1)
+        assert rig.wire.unread >= 29, "all but the one that was already being read"
+        assert len(rig.caught.rows) <= rows + 1
+        assert (rig.state().state, rig.state().reason) == ("waiting", PAUSED)
+        assert rig.state().reconnects == 0, "30 s without a frame, but nobody listened"
+        rig.session.resume_reading()
+        rig.session.resume_reading()
+        await settle()
+        assert rig.tape() == ["TRADE 1", "TRADE 3", *(f"TRADE {n}" for n in range(2, 32))]
+        assert rig.state().state == "live"
+        await rig.time.advance(1)
+        clock = next(row for row in reversed(rig.caught.rows) if row[8] == Kind.CLOCK and row[7] == 0)
+        assert clock[1] - clock[6] <= NS, "no silence is on the tape"
+        await rig.time.advance(10)
+        assert rig.venue.wires[0].closed, "from now on it is watched again"

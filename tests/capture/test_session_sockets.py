@@ -13,7 +13,8 @@ from support.ledgers import words
 from support.virtual_time import VirtualTime, until
 from support.wires import Caught
 from tapewatch.capture.config import CaptureConfig, CoinbaseConfig
-from tapewatch.capture.session import MESSAGE_MAX, FeedState, Session
+from tapewatch.capture.connection import MESSAGE_MAX
+from tapewatch.capture.session import FeedState, Session
 from tapewatch.errors import ConfigError
 from tapewatch.model import Kind, Lane
 
@@ -62,9 +63,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def running(*scripts: Script) -> AsyncIterator[Rig]:
+async def running(*scripts: Script, compression: str | None = "deflate") -> AsyncIterator[Rig]:
     exchange = Exchange(*scripts)
-    async with serve(exchange.handle, "127.0.0.1", 0, max_size=None) as server:
+    async with serve(exchange.handle, "127.0.0.1", 0, max_size=None, compression=compression) as server:
         port = server.sockets[0].getsockname()[1]
         rig = Rig(exchange, f"ws://127.0.0.1:{port}")
         task = asyncio.create_task(rig.session.run(rig.caught.emit, rig.caught.quarantine))
@@ -78,7 +79,9 @@ async def running(*scripts: Script) -> AsyncIterator[Rig]:
                 connection.transport.abort()  # one that plays dead would never notice
 
 
-def says(*frames: str | bytes, then: Callable[[ServerConnection], Awaitable[None]] | None = None) -> Script:
+def says(
+    *frames: str | bytes | tuple[str, ...], then: Callable[[ServerConnection], Awaitable[None]] | None = None
+) -> Script:
     """Send frames, then do something, by default wait for the client to go."""
 
     async def script(_: Exchange, connection: ServerConnection) -> None:
@@ -141,12 +144,27 @@ async def test_a_frame_of_5_mb_is_set_aside_and_the_same_connection_goes_on() ->
         assert len(rig.exchange.connections) == 1
 
 
-async def test_a_message_beyond_the_limit_ends_the_connection_with_a_reason() -> None:
-    async with running(says(match(1), "x" * (MESSAGE_MAX + 1)), says(match(2))) as rig:
+@pytest.mark.parametrize(
+    ("compression", "frame", "size"),
+    [
+        (None, "x" * 9_000_000, "9,000,000 bytes"),
+        (None, ("x" * 5_000_000, "x" * 4_000_000), "9,000,000 bytes"),
+        ("deflate", "x" * 9_000_000, "more"),
+    ],
+    ids=["whole", "in fragments", "compressed"],
+)
+async def test_a_message_beyond_the_limit_is_set_aside_although_it_ends_the_connection(
+    compression: str | None, frame: str | tuple[str, ...], size: str
+) -> None:
+    async with running(says(match(1), frame), says(match(2)), compression=compression) as rig:
         await until(lambda: rig.state.state == "reconnecting")
         assert "1009" in rig.state.reason
+        (item,) = rig.caught.quarantined
+        assert (item.symbol, item.raw) == (None, b"")
+        assert item.reason == f"oversized frame: {size}, at most {MESSAGE_MAX:,} bytes are received"
         await rig.time.advance(1)
         await rig.told("TRADE 1", "TRADE 2")
+        assert rig.state.reconnects == 1
 
 
 async def test_text_that_is_no_text_is_set_aside_although_it_ends_the_connection() -> None:

@@ -187,7 +187,7 @@ async def test_feed_and_rest_agree() -> None:
             assert (float(trade["price"]), float(trade["size"])) == (float(frame["price"]), float(frame["size"]))
 
 
-async def test_a_slow_consumer_is_dropped_and_the_others_are_not() -> None:
+async def test_a_slow_consumer_is_dropped_and_the_others_are_not(caplog: pytest.LogCaptureFixture) -> None:
     limit = 300_000
     async with opened(pace=Pace(rate=5000.0), backlog_max=limit) as rig:
         good, slow = await rig.subscribed(), await rig.subscribed()
@@ -203,6 +203,9 @@ async def test_a_slow_consumer_is_dropped_and_the_others_are_not() -> None:
             assert rig.time.now_ns() < START_NS + 100 * NS, "kernels buffer some megabytes, not this many"
         assert largest < limit + 500_000, "memory stays bounded"
         assert good_side.state is State.OPEN
+        (told,) = [record.getMessage() for record in caplog.records if record.name == "tapewatch"]
+        assert told.startswith("consumer_dropped waiting_bytes=")
+        assert told.endswith(f" limit={limit}")
         slow.transport.resume_reading()
         with pytest.raises(ConnectionClosedError) as caught:
             await hear_to_the_end(slow)

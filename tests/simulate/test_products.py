@@ -37,7 +37,7 @@ def test_no_symbols_means_all_and_order_is_kept() -> None:
     ],
 )
 def test_a_wrong_symbol_is_one_clear_line(symbols: list[str], words: str) -> None:
-    with pytest.raises(ConfigError, match="^symbols: ") as caught:
+    with pytest.raises(ConfigError, match=r"^symbols: ") as caught:
         choose(symbols)
     assert words in str(caught.value)
 

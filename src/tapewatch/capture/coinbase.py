@@ -260,6 +260,10 @@ class Coinbase:
             self._error(message)
         return []
 
+    def unreceived(self, reason: str, now_ns: int) -> list[RowTuple]:
+        """Note a frame that could not even be received, so that nothing of it can be kept."""
+        return self._set_aside(b"", now_ns, reason)
+
     def _match(self, match: _Match, raw: str, now_ns: int) -> list[RowTuple]:
         number = self._numbers.get(match.product_id)
         if number is None:

@@ -1,36 +1,25 @@
-"""The file with the WebSocket: connect, subscribe, watch, back off and stop.
+"""One feed kept alive: connect, subscribe, watch, back off and stop.
 
 In: a `CaptureConfig`, and what the tape already says about each lane. Out: rows and quarantined frames, through two
 callbacks.
 """
 
 import asyncio
-import os
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from msgspec import Struct
-from websockets.asyncio.client import connect as websocket_connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from tapewatch import __version__, telemetry
+from tapewatch import telemetry
 from tapewatch.capture.coinbase import VENUE, Coinbase, Quarantined, planned_restart
 from tapewatch.capture.completeness import Resume
-from tapewatch.capture.config import CaptureConfig, on_this_machine
+from tapewatch.capture.config import CaptureConfig
+from tapewatch.capture.connection import Connect, Connection, dial, garbled, oversized, words
 from tapewatch.clock import Clock, SystemClock
-from tapewatch.errors import ConfigError, FeedError
+from tapewatch.errors import FeedError
 from tapewatch.model import NS, Lane, RowTuple
-
-MESSAGE_MAX = 8 * 2**20
-"""Longest message that is received, in bytes; a longer one ends the connection. The library's own limit of 1 MiB is
-below what the venue is known to send."""
-
-FRAMES_WAITING_MAX = 1024
-"""Frames that wait to be read before the socket is left alone for a while."""
-
-CLOSE_TIMEOUT_S = 0.5
-"""How long a connection may take to say goodbye; a stop must not last a second."""
 
 BACKOFF_BASE_S = 1.0
 """Longest wait before the first new attempt; it doubles with each one that fails."""
@@ -42,20 +31,9 @@ TELL_AGAIN_NS = 10 * NS
 """Quarantined frames of one kind are counted always, and logged at most this often."""
 
 
-class Connection(Protocol):
-    """What is needed of a WebSocket."""
+PAUSED = "not read for now: too many rows wait to be stored"
+"""Why a lane is not live while `Session.pause_reading` holds."""
 
-    async def recv(self) -> str | bytes:
-        """Return the next message, text as str and binary as bytes; one that is waiting is returned at once."""
-
-    async def send(self, message: str, /) -> None:
-        """Send a text frame."""
-
-    async def close(self) -> None:
-        """Say goodbye, for at most `CLOSE_TIMEOUT_S`."""
-
-
-Connect = Callable[[str], Awaitable[Connection]]
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -117,13 +95,15 @@ class Session:
         self._config = config
         self._url = config.coinbase.ws_url
         self._clock = clock or SystemClock()
-        self._connect = connect or _dial(config)
+        self._connect = connect or dial(config)
         self._sleep = sleep
         self._rng = rng or random.Random()  # noqa: S311  # jitter, not a secret
         self._feed = Coinbase(config.symbols, ledgers)
         self._rows: list[RowTuple] = []
         self._arrived = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._reading = asyncio.Event()
+        self._reading.set()
         self._state: Literal["waiting", "connected", "reconnecting", "stopped"] = "waiting"
         self._reason = f"connecting to {self._url}"
         self._connected_ns = self._heard_ns = self._tried_ns = 0
@@ -167,6 +147,21 @@ class Session:
         """End `run` within a second; what was received until now is still let go."""
         self._stopping.set()
 
+    def pause_reading(self) -> None:
+        """Leave the socket alone until `resume_reading`, so that the venue feels that nobody takes what it sends.
+
+        Until then no row is made, not even a ``CLOCK``: silence would be blamed on a venue that nobody listens to.
+        """
+        if self._reading.is_set():
+            self._reading.clear()
+            telemetry.log(telemetry.PAUSED, (VENUE,), reason=PAUSED)
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if not self._reading.is_set():
+            self._heard_ns = self._clock.now_ns()  # the silence until now was ours
+            self._reading.set()
+
     def status(self) -> dict[Lane, FeedState]:
         """Tell how each lane's feed stands."""
         return {lane: self._lane_state(number) for number, lane in enumerate(self.lanes)}
@@ -174,9 +169,12 @@ class Session:
     def _lane_state(self, number: int) -> FeedState:
         ledger = self._feed.ledgers[number]
         connected = self._state == "connected"
-        live = connected and ledger.last_frame_ns >= self._connected_ns
+        heard = connected and ledger.last_frame_ns >= self._connected_ns
+        live = heard and self._reading.is_set()
         reason = self._reason
-        if connected:
+        if heard and not live:
+            reason = PAUSED
+        elif connected:
             reason = "" if live else self._feed.refusal(self.lanes[number].symbol) or "connected, no frame yet"
         return FeedState(
             state="live" if live else "waiting" if self._state == "connected" else self._state,
@@ -217,11 +215,11 @@ class Session:
         for request in feed.subscribe(now_ns()):
             await connection.send(request)
         while True:
+            await self._reading.wait()
             try:
                 raw = await connection.recv()
             except ConnectionClosed as error:
-                if isinstance(error.__cause__, UnicodeDecodeError):  # a text frame that is no text ends a WebSocket
-                    self._take(error.__cause__.object)
+                self._take_what_ended_it(error)
                 raise
             self._take(raw)
 
@@ -230,11 +228,21 @@ class Session:
         self._rows += self._feed.receive(raw, self._heard_ns)
         self._arrived.set()
 
+    def _take_what_ended_it(self, error: ConnectionClosed) -> None:
+        if (raw := garbled(error)) is not None:
+            self._take(raw)
+        elif reason := oversized(error):
+            self._rows += self._feed.unreceived(reason, self._clock.now_ns())
+            self._arrived.set()
+
     async def _watch(self) -> None:
         silence_s = self._config.silence_s
-        while self._clock.now_ns() < (deadline_ns := self._heard_ns + round(silence_s * NS)):
+        while True:
+            await self._reading.wait()
+            deadline_ns = self._heard_ns + round(silence_s * NS)
+            if self._clock.now_ns() >= deadline_ns:
+                raise FeedError(f"no frame from {VENUE} for {silence_s:g} s")
             await self._sleep_until(deadline_ns)
-        raise FeedError(f"no frame from {VENUE} for {silence_s:g} s")
 
     async def _back_off(self, reason: str) -> None:
         # Full jitter: a venue that comes back is not hit by all its clients at once.
@@ -255,10 +263,13 @@ class Session:
     async def _tick(self) -> None:
         while True:
             now_ns = self._clock.now_ns()
-            self._rows += self._feed.tick(now_ns)
-            self._arrived.set()
+            wake_ns = now_ns + NS
+            if self._reading.is_set():
+                self._rows += self._feed.tick(now_ns)
+                self._arrived.set()
+                wake_ns = min(self._feed.wake_ns(), wake_ns)
             self._count()
-            await self._sleep_until(min(self._feed.wake_ns(), now_ns + NS))
+            await self._sleep_until(wake_ns)
 
     async def _deliver(self) -> None:
         while True:
@@ -303,49 +314,10 @@ class Session:
         self._feed.ignored.clear()
 
     def _why(self, error: Exception) -> str:
-        reason = _words(error, self._url)
+        reason = words(error, self._url)
         if self._state == "connected" and planned_restart(self._clock.now_ns()):
             return f"{reason} (planned: it restarts its servers Mon, Wed and Thu at 14:00 New York time)"
         return reason
-
-
-def _dial(config: CaptureConfig) -> Connect:
-    async def connect(url: str) -> Connection:
-        try:
-            return await websocket_connect(
-                url,
-                compression="deflate",
-                max_size=MESSAGE_MAX,
-                max_queue=FRAMES_WAITING_MAX,
-                open_timeout=config.connect_timeout_s,
-                close_timeout=CLOSE_TIMEOUT_S,
-                ping_interval=None,  # the venue's heartbeats, once a second, say more than a pong
-                proxy=None if on_this_machine(url) else True,
-                user_agent_header=f"tapewatch/{__version__}",
-            )
-        except (InvalidURI, InvalidProxy, UnicodeError) as error:
-            raise ConfigError(f"capture.coinbase.ws_url or the proxy in the environment: {error}") from None
-
-    return connect
-
-
-def _words(error: Exception, url: str) -> str:
-    if isinstance(error, ConnectionClosed):
-        if error.rcvd is not None:
-            said = f"{error.rcvd.code} {error.rcvd.reason}".strip()
-            return f"{VENUE} closed the connection ({said})"
-        if error.sent is not None and error.sent.reason:
-            return f"{VENUE} sent what cannot be received ({error.sent.code} {error.sent.reason})"
-        return "the connection was lost"
-    if isinstance(error, InvalidStatus):
-        return f"{VENUE} refused the connection (HTTP {error.response.status_code})"
-    if isinstance(error, TimeoutError):
-        return f"no answer from {url}"
-    if isinstance(error, FeedError):
-        return str(error)
-    if isinstance(error, ConnectionError) and error.errno:
-        return f"cannot connect to {url}: {os.strerror(error.errno)}"
-    return f"cannot connect to {url}: {getattr(error, 'strerror', None) or str(error) or type(error).__name__}"
 
 
 async def _first(*coroutines: Coroutine[Any, Any, object]) -> None:

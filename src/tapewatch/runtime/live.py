@@ -14,6 +14,13 @@ from tapewatch.model import Lane, Rows, RowTuple
 from tapewatch.runtime.source import LaneStatus, Resume
 from tapewatch.store.records import Quarantined, Source
 
+ROWS_WAITING_MAX = 131_072
+"""Rows that may wait to be taken, some 50 MB: half a minute at 5,000 trades a second. Then the socket is left alone
+until half of them are taken; a venue whose own buffers are full hangs up, and what was missed is a GAP."""
+
+QUARANTINE_WAITING_MAX = 4_096
+"""The same for frames that were set aside, at most 16 MB."""
+
 MakeSession = Callable[[Mapping[Lane, Ledger]], Session]
 
 
@@ -75,11 +82,13 @@ class LiveSource:
         taken, self._rows = self._rows[:limit], self._rows[limit:]
         if not self._rows:
             self._arrived.clear()
+        self._mind_the_room()
         return Rows.of(self._session.lanes, taken)
 
     def quarantined(self) -> list[Quarantined]:
         """Return frames that were set aside since the last call."""
         quarantine, self._quarantine = self._quarantine, []
+        self._mind_the_room()
         return quarantine
 
     def status(self) -> dict[Lane, LaneStatus]:
@@ -100,6 +109,16 @@ class LiveSource:
     def _emit(self, rows: list[RowTuple]) -> None:
         self._rows += rows
         self._arrived.set()
+        self._mind_the_room()
 
     def _set_aside(self, item: SetAside) -> None:
         self._quarantine.append(Quarantined(item.recv_ts, item.venue, item.symbol, item.reason, item.raw))
+        self._mind_the_room()
+
+    def _mind_the_room(self) -> None:
+        if self._session is None:
+            return
+        if len(self._rows) >= ROWS_WAITING_MAX or len(self._quarantine) >= QUARANTINE_WAITING_MAX:
+            self._session.pause_reading()
+        elif len(self._rows) <= ROWS_WAITING_MAX // 2:
+            self._session.resume_reading()

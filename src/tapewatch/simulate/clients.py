@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from websockets.asyncio.server import ServerConnection
 from websockets.protocol import State
 
+from tapewatch import telemetry
 from tapewatch.simulate.faults import Frame, Injector
 from tapewatch.simulate.subscriptions import HEARTBEAT, MATCHES, Subscriptions
 
@@ -79,6 +80,7 @@ class Client:
             protocol.send_text(payload) if text else protocol.send_binary(payload)
         transport = self.connection.transport
         transport.write(b"".join(protocol.data_to_send()))
-        if transport.get_write_buffer_size() > self._backlog_max:
+        if (waiting := transport.get_write_buffer_size()) > self._backlog_max:
             # The venue calls it ErrSlowConsume. A farewell would only join the queue.
             transport.abort()
+            telemetry.log(telemetry.CONSUMER_DROPPED, waiting_bytes=waiting, limit=self._backlog_max)
