@@ -116,7 +116,7 @@ def opened(*anomalies: Anomaly) -> list[Change]:
 
 def build(path: Path, *commits: Commit, source: Source | None = None) -> Reader:
     """Store commits in a new database and open it for reading."""
-    store = Store.open(path, source=source or Source("coinbase", "wss://example.test"))
+    store = Store.open(path, source=source or Source("coinbase", "wss://ws-feed.exchange.coinbase.com"))
     for each in commits:
         store.commit(each)
     store.close()

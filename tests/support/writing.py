@@ -15,6 +15,7 @@ from tapewatch.store.sql import Store
 
 STARTS = {"BTC-USD": 114_210.0, "ETH-USD": 3_912.5, "LINK-USD": 19.384}
 EVERY_S = 0.1
+SOURCE = Source("coinbase", "wss://ws-feed.exchange.coinbase.com")
 
 
 class Writer:
@@ -30,7 +31,7 @@ class Writer:
         self.path = path
         self.lanes = tuple(Lane("coinbase", symbol) for symbol in symbols)
         self.frozen = False
-        self._store = Store.open(path, source=Source("coinbase", "wss://example.test"))
+        self._store = Store.open(path, source=SOURCE)
         self._random = Random(seed)  # noqa: S311  # a market, not a secret
         self._prices = {lane: STARTS.get(lane.symbol, 10.0) for lane in self.lanes}
         self._trade_id = 0

@@ -137,6 +137,7 @@ def test_watchlist(watch):
     assert (link.worst, link.open_count) == ("medium", 2)
     # The hour begins at 20:32:48, so its first bar is that of 20:33: number 11, which opens at the close of number 10.
     assert link.change_percent == pytest.approx(100 * (19.384 - 20.10) / 20.10)
+    assert link.since_ns is None  # a whole hour
     assert link.spark_step_s == 60
     assert link.spark == pytest.approx(closes[11:])
 
@@ -151,6 +152,8 @@ def test_a_young_database_is_drawn_finely(watch):
         )
     )
     assert link.spark_step_s == 1
+    assert link.since_ns == (T - 45) * NS
+    assert link.change_percent == pytest.approx(100 * (19.384 - 22.9) / 22.9)
     assert len(link.spark) == 46
     assert link.spark[:40] == pytest.approx([19.0 + i / 10 for i in range(40)])
     assert set(link.spark[40:]) == {22.9}  # nothing traded since: the price in force
@@ -162,6 +165,13 @@ def test_a_minute_without_a_trade_keeps_its_place(watch):
     (link,) = watch(Commit(clock(), bars=[bars], feed=[feed_row(LINK)]))
     assert link.spark[:4] == (1.0, 1.0, 1.0, 2.0)
     assert len(link.spark) == 51
+
+
+@pytest.mark.parametrize(("minutes", "whole"), [(59, True), (58, False)])
+def test_an_hour_is_whole_when_its_first_minute_is_there(watch, minutes, whole):
+    start = T - T % 60 - 60 * minutes
+    (link,) = watch(Commit(clock(), bars=[bars_of(LINK, 60, [start], [20.0])], feed=[feed_row(LINK)]))
+    assert link.since_ns == (None if whole else start * NS)
 
 
 def test_silent_lanes_show_it(watch):

@@ -4,7 +4,7 @@ from support.views import BTC, LINK, NOW, anomaly, build, clock, feed_row, silen
 from tapewatch.model import NS
 from tapewatch.store.records import Commit, Source
 from tapewatch.view.status import status
-from tapewatch.view.verdict import feed_words, grouped, verdict, verdict_words
+from tapewatch.view.verdict import feed_words, grouped, source_words, verdict, verdict_words
 
 SYMBOLS = ("BTC-USD", "ETH-USD", "SOL-USD")
 
@@ -110,7 +110,30 @@ def test_feed_of_a_dead_runtime(now):
     assert feed_words(now(feed_row(BTC), later_s=47)) == ("Stale", "nothing stored for 47 s")
 
 
+@pytest.mark.parametrize(
+    ("source", "badge", "more"),
+    [
+        (None, "", ""),
+        (Source("simulated", seed=7), "Simulated", "No real market: an exchange simulated on this machine, seed 7."),
+        (Source("tape", "/days/crash"), "Replay", "No live market: the recorded tape /days/crash."),
+        (Source("coinbase", "wss://feed.coinbase.com"), "Coinbase", "The live feed of feed.coinbase.com."),
+        (
+            Source("coinbase", "ws://127.0.0.1:8720"),
+            "127.0.0.1:8720",
+            "A feed in Coinbase's format, from ws://127.0.0.1:8720.",
+        ),
+        (
+            Source("coinbase", "wss://notcoinbase.com"),
+            "notcoinbase.com",
+            "A feed in Coinbase's format, from wss://notcoinbase.com.",
+        ),
+    ],
+)
+def test_where_the_data_come_from(source, badge, more):
+    assert source_words(source) == (badge, more)
+
+
 def test_feed_of_a_tape(now):
     tape = Source("tape", "cascade")
-    assert feed_words(now(feed_row(BTC), speed=60.0, source=tape)) == ("Replay", "60× of 2025-10-10")
+    assert feed_words(now(feed_row(BTC), speed=60.0, source=tape)) == ("Playing", "60× of 2025-10-10")
     assert feed_words(now(feed_row(BTC, state="ended"), source=tape)) == ("Ended", "tape over at 21:32:47")

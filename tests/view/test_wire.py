@@ -87,11 +87,19 @@ def test_part_of_the_feed(tmp_path):
 
 def test_a_replay_and_its_end(tmp_path):
     shown = picture(tmp_path, feed_row(LINK), source=TAPE, speed=60)
-    assert (shown.word, shown.more, shown.speed) == ("Replay", "60× of 2025-10-10", 60)
+    assert (shown.word, shown.more, shown.speed) == ("Playing", "60× of 2025-10-10", 60)
+    assert (shown.source, shown.source_more) == ("Replay", "No live market: the recorded tape day.csv.gz.")
     assert figure(shown, "coinbase").value == "tape, 60×"
     (tmp_path / "y").mkdir()
     over = picture(tmp_path / "y", feed_row(LINK, state="ended"), source=TAPE, speed=60)
     assert (over.word, over.banner.tone, over.speed) == ("Ended", "calm", 0)
+
+
+def test_a_simulation_is_called_one(tmp_path):
+    shown = picture(tmp_path, feed_row(LINK, connected_ts=NOW - 120 * NS), source=Source("simulated", seed=7))
+    assert (shown.source, shown.word) == ("Simulated", "Live")
+    assert figure(shown, "simulated exchange").value == "connected 2 min"
+    assert not any("coinbase" in each.label for each in shown.figures)
 
 
 def test_gaps_that_are_open_stand_out(tmp_path):
@@ -127,7 +135,7 @@ def test_watch_list(tmp_path):
     reader.close()
     assert "abs_jump" in btc.armed
     assert "abs_jump" not in link.armed
-    assert (link.price, link.change_words, link.spark) == (None, "", ())
+    assert (link.price, link.change_words, link.since, link.spark) == (None, "", None, ())
 
 
 def test_no_severity_chosen_counts_nothing_but_shows_what_there_is():

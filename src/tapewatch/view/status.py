@@ -29,6 +29,9 @@ STALE_NS = 5 * NS
 """A live lane without a frame for so long is stale: the default of `silent_feed`."""
 
 HOUR_S = 3_600
+WHOLE_HOUR_S = 3_540
+"""Bars that reach back so far tell of a whole hour: the first of them may begin up to a minute late."""
+
 SPARK_POINTS = 60
 
 SEVERITY_RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
@@ -84,6 +87,11 @@ class Status(Struct, frozen=True):
     def replay(self) -> bool:
         """Whether a recorded tape is shown, not a feed."""
         return self.source is not None and self.source.kind == "tape"
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the market is made on this machine."""
+        return self.source is not None and self.source.kind == "simulated"
 
     @property
     def armed(self) -> frozenset[str]:
@@ -161,6 +169,8 @@ class Watch(Struct, frozen=True):
     ----------
     price, change_percent
         Last price, and its change since the first trade of the last hour; None before the first trade.
+    since_ns
+        When that first trade was, where the hour before it is not known in full: the change is over less than an hour.
     high, low
         Of the last hour.
     spark
@@ -178,6 +188,7 @@ class Watch(Struct, frozen=True):
     state: FeedWord
     price: float | None
     change_percent: float | None
+    since_ns: int | None
     high: float | None
     low: float | None
     spark: tuple[float, ...]
@@ -216,6 +227,7 @@ def watchlist(conn: Connection, now: Status) -> list[Watch]:
                 state=_lane_word(row, now.now_ns, running=running, replay=replay),
                 price=None if price is None else price / PRICE_SCALE,
                 change_percent=None if price is None or not first else 100 * (price - first) / first,
+                since_ns=_since(hour, fine.get(row.lane), now.now_ns),
                 high=None if hour is None else int(hour["high"].max()) / PRICE_SCALE,
                 low=None if hour is None else int(hour["low"].min()) / PRICE_SCALE,
                 spark=_even_steps(fine.get(row.lane), step_s, now.now_ns),
@@ -229,6 +241,14 @@ def watchlist(conn: Connection, now: Status) -> list[Watch]:
 
 
 PRICES = np.dtype([(name, "i8") for name in ("ts", "open", "high", "low", "close")])
+
+
+def _since(hour: NDArray[np.void] | None, fine: NDArray[np.void] | None, now_ns: int) -> int | None:
+    # The finest bars that reach as far back tell it best.
+    if hour is None or now_ns - int(hour["ts"][0]) >= WHOLE_HOUR_S * NS:
+        return None
+    starts = [int(rows["ts"][0]) for rows in (hour, fine) if rows is not None]
+    return max(starts)
 
 
 def _bars_of_lanes(width: int, since: int) -> FromClause:

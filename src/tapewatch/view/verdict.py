@@ -4,10 +4,12 @@ In: open anomalies and the `Status`. Out: a `Verdict`, entries of the log, words
 """
 
 from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
 from tapewatch.model import NS, Anomaly, Severity
+from tapewatch.store.records import Source
 from tapewatch.view.figures import age, clock, duration, number
 from tapewatch.view.status import SEVERITY_RANK, Status
 from tapewatch.view.words import SEVERITIES, moved, ratio, ratio_words
@@ -106,12 +108,34 @@ def verdict_words(judged: Verdict, now: Status) -> tuple[str, str]:
     return f"Abnormal {when}", f"{subject} {moved(judged.worst)}, {ratio_words(ratio(judged.worst))} the limit"
 
 
+def source_words(source: Source | None) -> tuple[str, str]:
+    """Say where the data come from, so that nobody takes a simulation for a market.
+
+    Returns
+    -------
+    badge, more
+        "Simulated", "Replay" or "Coinbase", and a sentence for who asks; both "" before there is a source. A feed that
+        speaks Coinbase's protocol from elsewhere is called by its host.
+    """
+    match source:
+        case None:
+            return "", ""
+        case Source(kind="simulated", seed=seed):
+            return "Simulated", f"No real market: an exchange simulated on this machine, seed {seed}."
+        case Source(kind="tape", address=path):
+            return "Replay", f"No live market: the recorded tape {path}."
+    host = urlsplit(source.address).hostname or source.kind
+    if host == "coinbase.com" or host.endswith(".coinbase.com"):
+        return "Coinbase", f"The live feed of {host}."
+    return urlsplit(source.address).netloc or host, f"A feed in Coinbase's format, from {source.address}."
+
+
 def feed_words(now: Status) -> tuple[str, str]:
     """Say whether it is live: a word, and what goes with it."""
     age_s = now.age_s or 0.0
     match now.state:
         case "live" if now.replay:
-            return "Replay", f"{number(now.speed, 0 if now.speed >= 1 else 1)}× of {clock(now.now_ns, '%Y-%m-%d')}"
+            return "Playing", f"{number(now.speed, 0 if now.speed >= 1 else 1)}× of {clock(now.now_ns, '%Y-%m-%d')}"
         case "live":
             return "Live", f"{age(age_s)} old"
         case "stale":

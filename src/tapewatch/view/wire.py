@@ -15,7 +15,7 @@ from tapewatch.model import NS, Anomaly, Direction, Severity
 from tapewatch.view.figures import clock, duration, number, signed
 from tapewatch.view.queries import Counts, Filter
 from tapewatch.view.status import Status, Watch
-from tapewatch.view.verdict import Verdict, feed_words, verdict_words
+from tapewatch.view.verdict import Verdict, feed_words, source_words, verdict_words
 from tapewatch.view.words import (
     RULES,
     SEVERITIES,
@@ -140,6 +140,8 @@ class Now(Struct, frozen=True):
     ----------
     now, speed
         The lanes' clock when this was made, s, and how fast it runs; 0 where it stands.
+    source, source_more
+        Where the data come from: "Simulated", "Replay", "Coinbase", and a sentence; "" before there is a source.
     headline, rest, counts, severity
         The verdict: "Abnormal now", "ENA-USD rose 11.06 %, 44× the limit", open events by severity, the worst.
     as_of
@@ -152,6 +154,8 @@ class Now(Struct, frozen=True):
     speed: float
     state: FeedWord
     replay: bool
+    source: str
+    source_more: str
     word: str
     more: str
     banner: Banner | None
@@ -168,6 +172,7 @@ def now_picture(now: Status, judged: Verdict) -> Now:
     """Put the feed and the verdict into words."""
     word, more = feed_words(now)
     headline, rest = verdict_words(judged, now)
+    source, source_more = source_words(now.source)
     moving = now.running and now.state not in ("ended", "stopped")
     last = max((each.last_frame_ts for each in now.feed if each.last_frame_ts is not None), default=None)
     return Now(
@@ -175,6 +180,8 @@ def now_picture(now: Status, judged: Verdict) -> Now:
         speed=now.speed if moving else 0.0,
         state=now.state,
         replay=now.replay,
+        source=source,
+        source_more=source_more,
         word=word,
         more=more,
         banner=_banner(now),
@@ -195,6 +202,8 @@ def trouble(message: str, wall_ns: int) -> Now:
         speed=1.0,
         state="stopped",
         replay=False,
+        source="",
+        source_more="",
         word="No database",
         more="",
         banner=Banner("bad", "The database cannot be read.", _sentence(message)),
@@ -262,23 +271,30 @@ def _connections(now: Status) -> list[Figure]:
         lanes = [each for each in now.feed if each.venue == venue]
         lost = [each for each in lanes if each.state == "reconnecting"]
         since = [each.connected_ts for each in lanes if each.connected_ts is not None]
+        name = "simulated exchange" if now.simulated else venue
         if not now.running and now.state == "stale":
-            figures.append(Figure(venue, "not running", "bad"))
+            figures.append(Figure(name, "not running", "bad"))
         elif lost:
-            figures.append(Figure(venue, f"reconnecting, try {max(each.attempts for each in lost) + 1}", "bad"))
+            figures.append(Figure(name, f"reconnecting, try {max(each.attempts for each in lost) + 1}", "bad"))
         elif now.state in ("ended", "stopped"):
-            figures.append(Figure(venue, "end of tape" if now.state == "ended" else "stopped"))
+            figures.append(Figure(name, "end of tape" if now.state == "ended" else "stopped"))
         elif now.replay:
-            figures.append(Figure(venue, f"tape, {number(now.speed, 0 if now.speed >= 1 else 1)}×"))
+            figures.append(Figure(name, f"tape, {number(now.speed, 0 if now.speed >= 1 else 1)}×"))
         elif since:
-            figures.append(Figure(venue, f"connected {duration((now.now_ns - min(since)) / NS)}"))
+            figures.append(Figure(name, f"connected {duration((now.now_ns - min(since)) / NS)}"))
         else:
-            figures.append(Figure(venue, "waiting"))
+            figures.append(Figure(name, "waiting"))
     return figures
 
 
 class WatchRow(Struct, frozen=True):
-    """A line of the watch-list, and what the header of the chart says of the lane."""
+    """A line of the watch-list, and what the header of the chart says of the lane.
+
+    Attributes
+    ----------
+    since
+        Since when the change is, s; None for a whole hour.
+    """
 
     venue: str
     symbol: str
@@ -286,6 +302,7 @@ class WatchRow(Struct, frozen=True):
     price: float | None
     change: float | None
     change_words: str
+    since: float | None
     high: float | None
     low: float | None
     spark: tuple[float, ...]
@@ -306,6 +323,7 @@ def watch_rows(now: Status, watched: list[Watch]) -> tuple[WatchRow, ...]:
             price=each.price,
             change=each.change_percent,
             change_words="" if each.change_percent is None else f"{signed(each.change_percent, 2)} %",
+            since=None if each.since_ns is None else each.since_ns / NS,
             high=each.high,
             low=each.low,
             spark=each.spark,

@@ -208,6 +208,7 @@ def test_markers_stand_apart_worst_first(module, random):
                 "severity": random.choice(["high", "medium", "low"]),
                 "ratio": random.uniform(1, 40),
                 "peak": "−1.00 %",
+                "peak_at": i,
             },
             "x": random.uniform(0, 900),
             "base": random.uniform(40, 300),
@@ -236,6 +237,30 @@ def test_markers_stand_apart_worst_first(module, random):
             assert label["marker"]["row"]["severity"] == "high"
             assert label["x"] >= 2
             assert label["x"] + label["width"] <= 896
+
+
+def test_what_peaks_at_one_moment_on_one_side_shares_a_marker(module):
+    def candidate(ident: str, peak_at: float, severity: str = "high", *, up: bool = True, ratio: float = 5.0) -> object:
+        row = {"id": ident, "severity": severity, "ratio": ratio, "peak": f"+{ident} %", "peak_at": peak_at}
+        return {"row": row, "x": 100, "base": 200, "up": up}
+
+    candidates = [
+        candidate("low", 1.0, "low"),
+        candidate("fast", 1.0),
+        candidate("jump", 1.0, ratio=50.0),
+        candidate("down", 1.0, up=False),
+        candidate("later", 2.0),
+    ]
+    body = """
+      const markers = m.placeMarkers(x, { top: 24, bottom: 320, spacing: 12, focus: null });
+      const walked = [null];
+      for (let i = 0; i < 4; i++) walked.push(m.nextOf(markers[0], walked.at(-1)));
+      return [markers.map(({ row, rows }) => [row.id, rows.map(({ id }) => id)]), markers.map(m.labelOf), walked];
+    """
+    markers, labels, walked = module("chart/markers", body, candidates)
+    assert markers == [["jump", ["jump", "fast", "low"]], ["down", ["down"]], ["later", ["later"]]]
+    assert labels == ["+jump % ×3", "+down %", "+later %"]
+    assert walked[1:] == ["jump", "fast", "low", "jump"]
 
 
 @pytest.mark.parametrize(

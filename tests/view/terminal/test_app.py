@@ -30,7 +30,7 @@ async def test_the_screen_answers_the_four_questions(reader):
         assert "Abnormal now" in top
         assert "◆ high    ◆ 2  ■ 1  ○ 0" in top
         assert "worst ETH-USD fell 4.20 %, 17× the limit" in top
-        assert "21:32:48 UTC   ● Live 0.4 s old" in top
+        assert "21:32:48 UTC   Coinbase  ● Live 0.4 s old" in top
         chart = text_of(pilot, "chart")
         assert "BTC-USD" in chart
         assert "114,210.00" in chart

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,6 +29,7 @@ def chart(bars: list[tuple[float, ...]], *marks: Anomaly, width_s: int = 10, col
         state="live",
         price=last,
         change_percent=0.0,
+        since_ns=None,
         high=last,
         low=last,
         spark=(),
@@ -52,7 +55,7 @@ def chart(bars: list[tuple[float, ...]], *marks: Anomaly, width_s: int = 10, col
 def mark(ident: str, column: int, **fields: object) -> Anomaly:
     """Make an anomaly that opened and peaked in a column."""
     at = (START + 10 * column) * NS
-    return anomaly(ident, opened_ts=at, peak_ts=at, last_ts=at, **{"ended_ts": at} | fields)
+    return anomaly(ident, opened_ts=at, last_ts=at, **{"peak_ts": at, "ended_ts": at} | fields)
 
 
 def plain(lines, columns: int) -> list[str]:
@@ -142,11 +145,26 @@ def test_the_peak_is_written_beside_a_high_one():
 
 def test_marks_do_not_cover_each_other():
     bars = [(0, 10.0, 20.0, 1.0, 10.0), *((i, 10.0, 10.5, 9.5, 10.0) for i in range(1, 30))]
-    same = [mark(str(i), 5) for i in range(4)] + [mark("beside", 6)]
+    near = [mark(str(i), 5, peak_ts=(START + 50 + i) * NS) for i in range(4)]
+    same = [*near, mark("beside", 6)]
     lines = draw(chart(bars, *same), 60, 21, LOOK)[:-5]
     columns = [[y for y, line in enumerate(lines) if line.plain[x] == "◆"] for x in (5, 6)]
     assert len(columns[0]) == 3  # up to three levels
     assert not set(columns[0]) & set(columns[1])
+
+
+def test_what_peaks_at_one_moment_on_one_side_shares_a_mark():
+    bars = [(i, 10.0, 12.0, 8.0, 10.0) for i in range(30)]
+    found = [
+        mark("fast", 5),
+        mark("jump", 5, threshold=0.01),
+        mark("up", 5, direction="up"),
+        mark("low", 5, severity="low"),
+    ]
+    text = "\n".join(plain(draw(chart(bars, *found), 60, 16, LOOK)[:-5], 30))
+    assert text.count("◆") == 2
+    assert "◆ −2.81 % ×3" in text
+    assert "◆ −2.81 %\n" in re.sub(" +\n", "\n", text)
 
 
 def test_low_and_small_medium_ones_are_in_the_ribbon_only():

@@ -36,10 +36,11 @@ def test_the_first_line_gives_way_from_the_least_important(live):
     assert full.startswith(
         "∿ tapewatch │ Abnormal now  ◆ high    ◆ 2  ■ 1  ○ 0  worst ETH-USD fell 4.20 %, 17× the limit"
     )
-    assert full.endswith("21:32:48 UTC   ● Live 0.4 s old")
+    assert full.endswith("21:32:48 UTC   Coinbase  ● Live 0.4 s old")
     narrow = panels.top_line(live, 80, DARK).plain
     assert "tapewatch" not in narrow
     assert "ETH-USD fell 4.20 %" in narrow
+    assert "Coinbase" in narrow
     least = panels.top_line(live, 20, DARK).plain
     assert "◆ high" in least
     assert "Live" in least

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
 
-from tapewatch.model import NS, Anomaly
+from tapewatch.model import NS, Anomaly, Direction
 from tapewatch.view.figures import clock, price
 from tapewatch.view.status import SEVERITY_RANK
 from tapewatch.view.terminal.ink import EIGHTHS, Canvas
@@ -182,10 +182,8 @@ def _draw_marks(place: _Place, chart: Chart, bars: NDArray[np.void], at: NDArray
         canvas.tint(place.span(look.focus), palette.selected)
     focus_id = look.focus.id if look.focus else ""
     bar_at = dict(zip(at.tolist(), bars, strict=True))
-    worth = [each for each in chart.marks if each.direction and (_worth_a_mark(each) or each.id == focus_id)]
-    worth.sort(key=lambda each: (each.id != focus_id, SEVERITY_RANK[each.severity], -ratio(each)))
     labels = 0
-    for each in worth[: max(3, canvas.columns // COLUMNS_PER_MARK)]:
+    for each, *others in _peaks(chart.marks, focus_id)[: max(3, canvas.columns // COLUMNS_PER_MARK)]:
         x, up = place.column(each.peak_ts), each.direction == "up"
         bar = bar_at.get(x)
         if bar is None:
@@ -199,11 +197,22 @@ def _draw_marks(place: _Place, chart: Chart, bars: NDArray[np.void], at: NDArray
         canvas.put(
             x, y, SHAPES[each.severity], f"bold {palette.ground} on {palette.accent}" if each.id == focus_id else own
         )
-        label = peak_words(each)
+        label = peak_words(each) + (f" ×{len(others) + 1}" if others else "")
         wanted = (each.severity == "high" and labels < LABELS) or each.id == focus_id
         if wanted and all(canvas.free(x + 1 + i, y) for i in range(len(label) + 2)):
             canvas.put(x + 2, y, label, f"bold {own}")
             labels += 1
+
+
+def _peaks(marks: Sequence[Anomaly], focus_id: str) -> list[list[Anomaly]]:
+    # What peaks at the same moment on the same side shares a mark; the worst, or the chosen one, speaks for all.
+    peaks: dict[tuple[int, Direction], list[Anomaly]] = {}
+    for each in sorted(marks, key=lambda each: (each.id != focus_id, SEVERITY_RANK[each.severity], -ratio(each))):
+        if each.direction:
+            peaks.setdefault((each.peak_ts, each.direction), []).append(each)
+    return [
+        members for members in peaks.values() if any(_worth_a_mark(each) or each.id == focus_id for each in members)
+    ]
 
 
 def _worth_a_mark(anomaly: Anomaly) -> bool:

@@ -33,7 +33,7 @@ def _lines(picture: Picture, ask: Ask, width: int) -> Iterator[Text]:
         yield warning
     yield fitted(width, [(i, Text(f"{' · ' if i else ' '}{part}")) for i, part in enumerate(panels.health_parts(now))])
     lists = min(width, LISTS_CELLS)
-    yield from _headed("Watch-list, change over 1 h", lists)
+    yield from _headed(f"Watch-list, change {panels.change_span(picture.watch)}", lists)
     yield from panels.watch_lines(picture.watch, None, lists, 0, len(picture.watch), DARK)
     span = (
         "all time"

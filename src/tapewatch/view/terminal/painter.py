@@ -92,7 +92,8 @@ class Painter:
         watch = self._panel("watch")
         watch.show(panels.watch_lines(picture.watch, chosen, inner, self.watch_top, rows, p))
         hidden = len(picture.watch) - rows
-        watch.entitle("Watch-list", f"{hidden} more · change over 1 h" if hidden > 0 else "change over 1 h")
+        change = f"change {panels.change_span(picture.watch)}"
+        watch.entitle("Watch-list", f"{hidden} more · {change}" if hidden > 0 else change)
         wanted = control.ask.filter
         if layout.distribution:
             counts = self._panel("counts")

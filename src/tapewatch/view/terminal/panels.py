@@ -16,7 +16,7 @@ from tapewatch.view.status import Status, Watch
 from tapewatch.view.terminal.ink import EIGHTHS, Piece, cell, chip, fitted, spark
 from tapewatch.view.terminal.palette import Palette
 from tapewatch.view.terminal.picture import Chart, Picture
-from tapewatch.view.verdict import feed_words, verdict_words
+from tapewatch.view.verdict import feed_words, source_words, verdict_words
 from tapewatch.view.words import FEED_SIGNS, RULES_SHORT, SEVERITIES, SHAPES
 
 KEYS = (
@@ -76,7 +76,7 @@ def top_line(picture: Picture, width: int, palette: Palette) -> Text:
         subject, comma, limit = rest.rpartition(", ")
         left += [
             (5, Text(" worst", p.muted)),
-            (4, Text(f" {subject if comma else rest}", p.muted if old else "bold")),
+            (3, Text(f" {subject if comma else rest}", p.muted if old else "bold")),
             (5, Text(f"{comma}{limit}", p.muted)),
         ]
     else:
@@ -85,8 +85,9 @@ def top_line(picture: Picture, width: int, palette: Palette) -> Text:
     colour = {"live": p.accent, "stale": p.high, "reconnecting": p.high}.get(now.state, p.muted)
     right: list[Piece] = [
         (6, Text(f" {clock(now.now_ns)} UTC  ", p.muted)),
+        (1, Text(f" {source_words(now.source)[0]} ", f"bold {p.text} on {p.line}")),
         (0, Text(f" {FEED_SIGNS[now.state]} {word}", f"bold {colour}")),
-        (3, Text(f" {more}", p.muted)),
+        (4, Text(f" {more}", p.muted)),
     ]
     return fitted(width, left, right)
 
@@ -148,6 +149,13 @@ def watch_lines(
             line.stylize_before(f"on {p.selected}")
         lines.append(line)
     return lines
+
+
+def change_span(watch: Sequence[Watch]) -> str:
+    """Say over how long prices have changed: "1 h", or "since 12:04" where nothing is known before."""
+    known = [each.since_ns for each in watch if each.change_percent is not None]
+    since = [each for each in known if each is not None]
+    return f"since {clock(min(since), '%H:%M')}" if since and len(since) == len(known) else "1 h"
 
 
 def distribution_lines(
@@ -229,7 +237,10 @@ def chart_head(chart: Chart, width: int, palette: Palette, *, live: bool) -> Tex
     parts: list[Piece] = [(0, Text(f"{price(watch.price, decimals)} ", "bold" if live else p.muted))]
     if watch.change_percent is not None:
         arrow = "↑" if watch.change_percent > 0 else "↓" if watch.change_percent < 0 else " "
-        parts += [(1, Text(f" {arrow} {signed(watch.change_percent, 2)} % ", "bold")), (3, Text("1 h  ", p.muted))]
+        parts += [
+            (1, Text(f" {arrow} {signed(watch.change_percent, 2)} % ", "bold")),
+            (3, Text(f"{change_span([watch])}  ", p.muted)),
+        ]
     if watch.worst:
         parts += [(2, chip(watch.worst, p)), (4, Text(f" {watch.open_count} open  "))]
     if sight.any():

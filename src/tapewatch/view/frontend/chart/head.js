@@ -1,7 +1,7 @@
 // The line over the chart: symbol, price, change, what is open, the hour's range, and the width of the bars.
 
 import { capital, chip, h, setAttribute, setChildren, setText } from "../lib/dom.js";
-import { arrow, clock, number } from "../lib/figures.js";
+import { arrow, clock, number, span } from "../lib/figures.js";
 import { store } from "../lib/store.js";
 
 const WIDTHS = [
@@ -95,10 +95,12 @@ export class Head {
     if (store.lane && this.select.value !== keyOf(store.lane)) this.select.value = keyOf(store.lane);
   }
 
-  #drawChange({ change, change_words: words }) {
-    setChildren(this.change, `${words}`, () =>
-      words ? [`${arrow(change < 0 ? "down" : change > 0 ? "up" : "")} ${words} `, h("span", { class: "muted" }, "1 h")] : [],
-    );
+  #drawChange({ change, change_words: words, since }) {
+    setChildren(this.change, `${words}|${since}`, () => {
+      if (!words) return [];
+      const way = arrow(change < 0 ? "down" : change > 0 ? "up" : "");
+      return [`${way} ${words} `, h("span", { class: "muted" }, span(since))];
+    });
   }
 
   #drawOpen({ worst, open }) {

@@ -23,22 +23,39 @@ const worstFirst = (a, b) =>
 const apart = (x, y, radius, other) =>
   Math.abs(other.x - x) >= radius + other.radius + AIR || Math.abs(other.y - y) >= radius + other.radius + AIR;
 
+/** Bring together what peaks at the same moment on the same side; the worst speaks for all, which stand in `rows`. */
+const together = (candidates) => {
+  const peaks = new Map();
+  for (const each of [...candidates].sort(worstFirst)) {
+    const key = `${each.row.peak_at}|${each.up}`;
+    if (peaks.has(key)) peaks.get(key).rows.push(each.row);
+    else peaks.set(key, { ...each, rows: [each.row] });
+  }
+  return [...peaks.values()];
+};
+
+/** What a marker is labelled with: the peak, and of how many where it is that of several. */
+export const labelOf = ({ row, rows }) => (rows.length > 1 ? `${row.peak} ×${rows.length}` : row.peak);
+
+/** The one of a marker's anomalies that a click leads to: the first, and from each that is looked at to the next. */
+export const nextOf = ({ rows }, focus) => rows[(rows.findIndex(({ id }) => id === focus) + 1) % rows.length].id;
+
 /**
  * Place markers.
  *
  * `candidates` are {row, x, base, up}: the anomaly, the middle of its bar, the bar's end on its side, and the side.
- * Markers stay between `top` and `bottom`. Returns {row, x, y, radius, base, up} each.
+ * Markers stay between `top` and `bottom`. Returns {row, rows, x, y, radius, base, up} each.
  */
 export const placeMarkers = (candidates, { top, bottom, spacing, focus }) => {
   const least = leastRatio(spacing);
   const placed = [];
-  for (const { row, x, base, up } of [...candidates].sort(worstFirst)) {
-    if (row.ratio < least[row.severity] && row.id !== focus) continue;
+  for (const { row, rows, x, base, up } of together(candidates)) {
+    if (row.ratio < least[row.severity] && !rows.some(({ id }) => id === focus)) continue;
     const radius = RADIUS[row.severity];
     for (let level = 0; level < LEVELS; level++) {
       const y = base + (up ? -1 : 1) * (FIRST + level * STEP);
       if (y < top || y > bottom || !placed.every((other) => apart(x, y, radius, other))) continue;
-      placed.push({ row, x, y, radius, base, up });
+      placed.push({ row, rows, x, y, radius, base, up });
       break;
     }
   }
@@ -50,7 +67,8 @@ export const placeLabels = (markers, { right, measure }) => {
   const taken = markers.map(({ x, y, radius }) => ({ left: x - radius, right: x + radius, y, radius }));
   const labels = [];
   for (const marker of markers.filter(({ row }) => row.severity === "high").slice(0, LABELS)) {
-    const width = measure(marker.row.peak) + 8;
+    const text = labelOf(marker);
+    const width = measure(text) + 8;
     const own = taken[markers.indexOf(marker)];
     const free = (x) =>
       x >= 2 &&
@@ -64,7 +82,7 @@ export const placeLabels = (markers, { right, measure }) => {
       );
     const x = [marker.x + marker.radius + 4, marker.x - marker.radius - 4 - width].find(free);
     if (x === undefined) continue;
-    labels.push({ marker, text: marker.row.peak, x, y: marker.y, width });
+    labels.push({ marker, text, x, y: marker.y, width });
     taken.push({ left: x, right: x + width, y: marker.y, radius: LABEL_HEIGHT / 2 });
   }
   return labels;

@@ -2,7 +2,7 @@
 
 import { SEVERITIES } from "../lib/dom.js";
 import { fade } from "../lib/theme.js";
-import { placeLabels, placeMarkers } from "./markers.js";
+import { nextOf, placeLabels, placeMarkers } from "./markers.js";
 
 const RIBBON = 27; // height of the three lanes at the foot of the pane
 const LANE = 9;
@@ -43,6 +43,12 @@ export class Overlay {
     const inside = ({ left, right, top }) => x >= left - 2 && x <= right + 2 && y >= top - 1 && y <= top + LANE - 2;
     const hit = this.markers.find(near) ?? this.ribbons.findLast(inside);
     return hit ? { externalId: hit.row.id, zOrder: "top", cursorStyle: "pointer" } : null;
+  }
+
+  /** Which anomaly a click on the thing of this id means: a marker leads through all that it stands for. */
+  picked(id) {
+    const marker = this.markers.find(({ row }) => row.id === id);
+    return marker ? nextOf(marker, this.plot.focused?.id) : id;
   }
 
   // The middle of the bar in which a time lies; between bars that exist, the nearest one.
@@ -188,7 +194,7 @@ export class Overlay {
     }
   }
 
-  #marker(context, { row, x, y, radius, base, up }) {
+  #marker(context, { row, rows, x, y, radius, base, up }) {
     const { colours, focused } = this.plot;
     if (row.severity === "high") {
       context.strokeStyle = fade(colours.muted, 0.5);
@@ -199,7 +205,7 @@ export class Overlay {
       context.stroke();
     }
     this.#shape(context, row.severity, x, y, radius);
-    if (row.id !== focused?.id) return;
+    if (!rows.some(({ id }) => id === focused?.id)) return;
     context.strokeStyle = colours.accent;
     context.lineWidth = 1.5;
     context.beginPath();

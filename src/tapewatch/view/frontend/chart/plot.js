@@ -57,7 +57,7 @@ export class Plot {
     main.setStretchFactor(5);
     below.setStretchFactor(1);
     below.priceScale("right").applyOptions({ scaleMargins: { top: 0.15, bottom: 0 } });
-    this.chart.subscribeClick(({ hoveredObjectId }) => hoveredObjectId && this.onPick(hoveredObjectId));
+    this.chart.subscribeClick(({ hoveredObjectId }) => hoveredObjectId && this.onPick(this.overlay.picked(hoveredObjectId)));
     this.chart.subscribeCrosshairMove(({ time }) => this.onHover((time && this.series?.at(time)) || null));
     this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.#ranged());
   }
@@ -134,8 +134,9 @@ export class Plot {
     this.scale.setVisibleLogicalRange({ from: middle - bars / 2, to: middle + bars / 2 });
   }
 
+  /** Show the newest bars. Not animated: the library leaves out an animation's last step, which on a busy machine is all. */
   latest() {
-    this.scale.scrollToPosition(ROOM, true);
+    this.scale.scrollToPosition(ROOM, false);
   }
 
   /** Take what the overlay draws. */

@@ -28,6 +28,9 @@ const day = (seconds) => Math.floor(seconds / 86400);
 
 export const clock = (seconds) => iso(seconds).slice(11, 19);
 export const clockMinutes = (seconds) => iso(seconds).slice(11, 16);
+/** Over how long a change is: the last hour, or since when less is known. */
+export const span = (since) => (since === null ? "1 h" : `since ${clockMinutes(since)}`);
+
 export const date = (seconds) => iso(seconds).slice(0, 10);
 
 /** Time of day, with the date in front where it is not that of `now`. */

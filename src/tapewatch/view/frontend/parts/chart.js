@@ -124,7 +124,8 @@ class Chart {
 
   #drawn(markers) {
     this.root.dataset.markers = markers.length;
-    this.root.dataset.marked = markers.map(({ row, x, y }) => `${row.id}@${Math.round(x)},${Math.round(y)}`).join(" ");
+    const places = markers.flatMap(({ rows, x, y }) => rows.map(({ id }) => `${id}@${Math.round(x)},${Math.round(y)}`));
+    this.root.dataset.marked = places.join(" ");
   }
 
   #hovered(bar) {

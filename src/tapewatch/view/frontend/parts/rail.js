@@ -1,7 +1,7 @@
 // The component "rail": every symbol at a glance, and how anomalies are distributed.
 
 import { capital, h, s, setAttribute, setChildren, setText, SEVERITIES, shape } from "../lib/dom.js";
-import { number } from "../lib/figures.js";
+import { number, span } from "../lib/figures.js";
 import { mount } from "../lib/mount.js";
 import { store } from "../lib/store.js";
 
@@ -20,6 +20,7 @@ class Rail {
     this.lines = new Map();
     this.list = h("div", { class: "watch", role: "group", "aria-label": "Watch-list" });
     this.heading = h("span");
+    this.over = h("span");
     this.peak = h("span");
     this.severities = SEVERITIES.map((severity) => this.#bar([shape(severity), capital(severity)], severity));
     this.types = new Map();
@@ -28,7 +29,7 @@ class Rail {
     const section = (title, aside, ...content) =>
       h("section", {}, h("div", { class: "section-head" }, h("h3", {}, title), aside), ...content);
     root.append(
-      section("Watch-list", h("span", {}, "change over 1 h"), this.list),
+      section("Watch-list", this.over, this.list),
       section("Anomalies by severity", this.heading, h("div", { class: "bars" }, this.severities.flatMap((b) => b.parts))),
       section("By type", null, this.typeList),
       section("Per hour, today", this.peak, this.hours),
@@ -47,6 +48,9 @@ class Rail {
       this.lines = new Map(watch.map((each) => [keyOf(each), this.#line(each)]));
       return [...this.lines.values()].map(({ element }) => element);
     });
+    const known = watch.filter(({ change }) => change !== null);
+    const since = known.some((each) => each.since === null) ? null : Math.min(...known.map((each) => each.since));
+    setText(this.over, known.length ? `change ${since === null ? "over " : ""}${span(since)}` : "");
     for (const each of watch) this.#drawLine(this.lines.get(keyOf(each)), each);
   }
 
@@ -78,6 +82,7 @@ class Rail {
     setText(line.price, known ? number(price, each.decimals) : "–");
     const quiet = each.state === "waiting" || each.state === "reconnecting" || each.state === "stale";
     setText(line.change, quiet && !known ? each.state : each.change_words);
+    setAttribute(line.change, "title", each.change_words ? `${each.since === null ? "over " : ""}${span(each.since)}` : null);
     setAttribute(line.element, "data-quiet", quiet);
     setAttribute(line.element, "aria-pressed", each.symbol === store.lane?.symbol && each.venue === store.lane?.venue);
     setChildren(line.worst, each.worst ?? "", () => (each.worst ? shape(each.worst, 11, `${each.worst} anomaly open`) : []));

@@ -34,12 +34,13 @@ class Top {
     this.root = root;
     this.verdict = h("div", { class: "verdict", role: "status" });
     this.time = h("span", { class: "utc" });
+    this.source = h("span", { class: "source", hidden: true });
     this.feed = h("span", { class: "feed" });
     this.bell = h("button", { type: "button", class: "tool", onclick: () => alerts.toggle() }, icon(BELL));
     this.theme = h("button", { type: "button", class: "tool", onclick: switchMode });
     const brand = h("span", { class: "brand" }, icon(LOGO), h("h1", {}, "tapewatch"));
     const tools = h("span", { class: "tools" }, this.bell, this.theme);
-    const bar = h("div", { class: "bar" }, brand, this.verdict, this.time, tools, this.feed);
+    const bar = h("div", { class: "bar" }, brand, this.verdict, this.time, tools, this.source, this.feed);
     this.banner = h("div", { class: "banner", role: "alert", hidden: true });
     root.append(bar, this.banner);
     this.ticking = setInterval(() => this.#tick(), 250);
@@ -55,6 +56,7 @@ class Top {
     this.root.dataset.s = state;
     this.root.dataset.seq = store.place.seq;
     this.#drawVerdict(now, state);
+    this.#drawSource(now);
     this.#drawFeed(now, state);
     this.#drawBanner(state === "lost" ? LOST : now?.banner);
     this.#drawTools();
@@ -84,6 +86,13 @@ class Top {
 
   #count(severity, count) {
     return h("span", { title: `${count} ${severity} open` }, shape(severity, 10, `${severity}:`), h("b", {}, number(count)));
+  }
+
+  #drawSource(now) {
+    this.source.hidden = !now?.source;
+    if (this.source.hidden) return;
+    setText(this.source, now.source);
+    setAttribute(this.source, "title", now.source_more);
   }
 
   #drawFeed(now, state) {
