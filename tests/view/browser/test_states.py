@@ -11,15 +11,17 @@ from websockets.sync.client import connect
 from support.dashboards import OUTAGE, Server
 from support.pages import Page
 from support.seen import until
-from support.writing import Writer
+from support.writing import SOURCE, Writer
+from tapewatch.store.sql import Store
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
 def alone(tmp_path: Path):
-    """Serve a database of this test's own, which does not exist yet."""
+    """Serve a database of this test's own, in which nothing stands yet."""
     server = Server(tmp_path / "x.db")
+    Store.open(server.db, source=SOURCE).close()
     server.start()
     yield server
     if server.process is not None:
