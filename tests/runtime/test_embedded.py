@@ -20,7 +20,7 @@ from tapewatch.model import NS, Lane, Rows
 from tapewatch.runtime.embedded import COMMIT_EVERY_NS
 from tapewatch.runtime.recording import RECORDING, Recording
 from tapewatch.store.jsonl import JsonLines
-from tapewatch.store.records import Quarantined
+from tapewatch.store.records import Commit, Quarantined
 from tapewatch.store.sql import Store
 
 ETH = Lane("coinbase", "ETH-USD")
@@ -161,6 +161,29 @@ class TestRecording:
         assert sum(len(part.data) for part in recorded) == len(rows.data)
         changes = [change for _, update in replay(recorded, Detector(RuleBook.default())) for change in update.changes]
         assert changes == memory(path).told()
+
+    async def test_one_that_the_first_commit_with_rows_never_saw_is_gone_on_with(
+        self, path: Path, tmp_path: Path
+    ) -> None:
+        rows = seeded(5, 900, 2)
+        run = embedded(path, pieces(rows, 300), SkippingTime(), recording=Recording.open(tmp_path / "rec", None, 0))
+        stored = run._store.commit
+
+        def commit(what: Commit) -> int:
+            if what.bars:
+                raise StoreError("the power fails")
+            return stored(what)
+
+        run._store.commit = commit  # type: ignore[method-assign]
+        with pytest.raises(StoreError, match="the power fails"):
+            await run.run()
+        assert sum(len(part.data) for part in read([tmp_path / "rec"])) > 0, "recorded, and not committed"
+        store = Store.open(path, source=IDENTITY)
+        recording = Recording.open(tmp_path / "rec", store.state(RECORDING), _rows(store))
+        store.close()
+        await run_all(path, rows, 333, recording=recording)
+        recorded = [row for part in read([tmp_path / "rec"]) for row in part.data["trade_id"].tolist()]
+        assert recorded == rows.data["trade_id"].tolist()
 
     async def test_a_hole_in_a_recording_is_refused(self, path: Path, tmp_path: Path) -> None:
         store = Store.open(path, source=IDENTITY)

@@ -69,7 +69,7 @@ class Recording:
         return cls(Recorder.open(folder), folder)
 
     def append(self, rows: list[Rows], at: int) -> bytes:
-        """Record rows so that they survive kill -9.
+        """Record rows so that they survive kill -9 and a loss of power, before the commit that counts them.
 
         Parameters
         ----------

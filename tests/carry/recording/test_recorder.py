@@ -1,6 +1,8 @@
 """A recording loses nothing that was flushed, keeps nothing beyond what was committed, and is never another's."""
 
+import os
 import shutil
+import stat
 from itertools import pairwise
 from pathlib import Path
 
@@ -140,7 +142,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("kept", [6, 7, 8])
-@pytest.mark.parametrize("step", range(12))
+@pytest.mark.parametrize("step", range(14))
 def test_killed_between_any_two_steps_nothing_is_lost(tmp_path, monkeypatch, step, kept):
     """Kill at each change of a file's name or existence, in sealing and then in recovering, and look."""
     found = record(tmp_path, [tape(8)], part_rows=8, recording="mine")
@@ -203,6 +205,46 @@ def test_a_process_killed_while_it_records(tmp_path):
         assert told(read([copy])) == told([tape(30)]), at
 
 
+class Disk:
+    """What a loss of power leaves: of each file and folder what was last synced, and nothing else."""
+
+    def __init__(self, monkeypatch, folder: Path) -> None:
+        self._folder, self._real = folder, os.fsync
+        self._contents, self._names = {}, {}
+        monkeypatch.setattr(os, "fsync", self._fsync)
+
+    def _fsync(self, handle: int) -> None:
+        found = os.fstat(handle)
+        if stat.S_ISDIR(found.st_mode):
+            self._names = {path.name: path.stat().st_ino for path in self._folder.iterdir()}
+        else:
+            self._contents[found.st_ino] = Path(f"/proc/self/fd/{handle}").read_bytes()
+        self._real(handle)
+
+    def after_loss(self, folder: Path) -> Path:
+        folder.mkdir()
+        for name, inode in self._names.items():
+            (folder / name).write_bytes(self._contents.get(inode, b""))
+        return folder
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to read a file by its handle")
+@pytest.mark.parametrize("part_rows", [5, 100])
+@pytest.mark.parametrize("cut", [0, 2, 4, 7])
+def test_a_loss_of_power_takes_nothing_that_was_flushed(tmp_path, monkeypatch, cut, part_rows):
+    folder = tmp_path / "live"
+    disk = Disk(monkeypatch, folder)
+    record(folder, [tape(3), tape(3, 3), tape(3, 6)], recording="mine", part_rows=part_rows)
+    found = Recorder.open(folder, rows_kept=cut, recording="mine", part_rows=part_rows)
+    for start in range(cut, 30, 3):
+        found.append(tape(3, start))
+        found.flush()
+        left = disk.after_loss(tmp_path / f"after-{start}")
+        again = Recorder.open(left, rows_kept=found.position, recording="mine", part_rows=part_rows)
+        assert told(read([left])) == told([tape(start + 3)])
+        again.close()
+
+
 def test_a_recording_is_never_begun_over_another(tmp_path):
     first = record(tmp_path, [tape(4)])
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
@@ -218,7 +260,9 @@ def test_a_recording_is_never_begun_over_another(tmp_path):
 
 def test_rows_that_were_committed_but_are_not_there_are_missed(tmp_path):
     record(tmp_path, [tape(4)], recording="mine")
-    with pytest.raises(TapeError, match="expected the 5 rows that were committed, found 4; record into another folder"):
+    with pytest.raises(
+        TapeError, match=r"expected the 5 rows that the database .* found 4; record into another, empty"
+    ):
         Recorder.open(tmp_path, rows_kept=5, recording="mine")
 
 

@@ -1,6 +1,7 @@
 """Rows are recorded as they come: appended to a journal, which is sealed part by part as Parquet.
 
-Rows come in, a recording (see `recording`) goes out that loses nothing flushed when the process is killed.
+Rows come in, a recording (see `recording`) goes out that loses nothing flushed when the process is killed or the power
+fails.
 """
 
 import os
@@ -85,8 +86,8 @@ class Recorder:
                 )
             if held < rows_kept:
                 raise TapeError(
-                    f"{folder}: expected the {rows_kept} rows that were committed, found {held}; "
-                    "record into another folder, with another database"
+                    f"{folder}: expected the {rows_kept} rows that the database has seen recorded, found {held}; "
+                    "record into another, empty folder (the database goes on as it is)"
                 )
             tidy(folder)  # not before it is known that nobody else records here
             recorder = cls(folder, recording or os.urandom(8).hex(), part_rows, part_ns)
@@ -94,7 +95,7 @@ class Recorder:
         return recorder
 
     def append(self, rows: Rows) -> None:
-        """Record rows in the order given; they survive kill -9 after the next `flush`.
+        """Record rows in the order given; they are safe after the next `flush`.
 
         Raises
         ------
@@ -111,14 +112,15 @@ class Recorder:
             if self._is_due(first):
                 self._seal()
             if self._file is None or self._lanes_named < len(self._table.lanes):
-                self._file = self._begun()
+                self._begin()
+            assert self._file is not None, "a journal was begun"
             self._file.write(data.tobytes())
         self._since = first if self._since is None else self._since
         self._count += len(data)
         self.position += len(data)
 
     def flush(self) -> None:
-        """Hand everything appended to the operating system: from here on it survives kill -9.
+        """Bring everything appended to the disk: from here on it survives kill -9 and a loss of power.
 
         Raises
         ------
@@ -127,7 +129,7 @@ class Recorder:
         """
         if self._file is not None:
             with _writable(self._folder):
-                self._file.flush()
+                _sync(self._file)
 
     def close(self) -> None:
         """Seal what is left, so that a finished recording is Parquet only.
@@ -147,14 +149,14 @@ class Recorder:
     def _path(self, suffix: str) -> Path:
         return self._folder / f"part-{self._number:05d}.{suffix}"
 
-    def _begun(self) -> IO[bytes]:
+    def _begin(self) -> None:
         """Start a journal that names all lanes known by now; one with rows that names fewer is sealed."""
         self._seal()
         header = journal.header(self.recording, self._table.lanes)
-        file = self._path("journal").open("xb")  # never over rows that could not be sealed
-        file.write(header)
+        self._file = self._path("journal").open("xb")  # never over rows that could not be sealed
+        self._file.write(header)
+        parquet.sync_folder(self._folder)
         self._lanes_named = len(self._table.lanes)
-        return file
 
     def _seal(self) -> None:
         """Make a Parquet part of the journal. The part counts from its rename on, the journal's end is tidying up."""
@@ -188,6 +190,7 @@ class Recorder:
         if found and found[-1].path.suffix == ".journal":
             self._number -= 1
             self._continue(found[-1])
+        parquet.sync_folder(self._folder)  # a part that was cut must not come back over what follows
 
     def _continue(self, last: Segment) -> None:
         found = journal.describe(last.path)
@@ -207,10 +210,18 @@ def _cut(segment: Segment, kept: int) -> Segment:
     if segment.path.suffix == ".parquet":
         rows = whole(segment.path).part(0, kept)
         unfinished = path.with_suffix(".tmp")
-        unfinished.write_bytes(journal.header(segment.recording, rows.lanes) + rows.data.tobytes())
+        with unfinished.open("wb") as file:
+            file.write(journal.header(segment.recording, rows.lanes) + rows.data.tobytes())
+            _sync(file)
         unfinished.replace(path)
+        parquet.sync_folder(path.parent)
         segment.path.unlink()  # until here the part still counts, and the journal does not
     return segment._replace(path=path, held=kept)
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 @contextmanager
