@@ -212,7 +212,9 @@ def test_bad_input_goes_to_quarantine_and_the_feed_goes_on(name: str) -> None:
     assert (item.kind, item.symbol, item.venue, item.recv_ts) == (kind, symbol, "coinbase", NOW + 5)
     assert len(item.raw) <= RAW_MAX
     assert len(item.reason) < 300
-    assert sum(venue.quarantined_count) == 1
+    assert venue.quarantined_count == [int(lane.symbol == symbol) for lane in venue.lanes], (
+        "on no lane that it is not of"
+    )
     assert words(venue.receive(match(102), NOW)) == ["GAP 101-101", "TRADE 102"], "its id was not seen"
 
 

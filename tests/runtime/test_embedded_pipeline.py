@@ -141,12 +141,28 @@ def test_counters_go_on_from_what_is_stored(tmp_path: Path) -> None:
     store.close()
 
 
+def test_input_that_names_no_lane_is_counted_for_none(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "x.db", source=IDENTITY)
+    for _ in range(2):
+        pipeline = resume(store, RuleBook.default())
+        pipeline.refuse(
+            [Quarantined(1, *LANES[0], "absurd price", b"{}"), Quarantined(2, "coinbase", None, "no JSON", b"{")]
+        )
+        store.commit(pipeline.prepare(NOW, {LANES[0]: LaneStatus("live", quarantined=1)}).commit)
+    reader = Store.read(tmp_path / "x.db")
+    assert store.feed()[0].quarantined == 2
+    with reader.connect() as connection:
+        assert connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'unnamed'").scalar_one() == "2"
+    reader.close()
+    store.close()
+
+
 def test_a_flood_of_bad_input_is_counted_in_full_and_kept_in_part() -> None:
     pipeline = Pipeline(Detector(RuleBook.default()))
     flood = [Quarantined(number, "coinbase", None, "not JSON", b"{") for number in range(QUARANTINE_PER_COMMIT + 5)]
     pipeline.refuse(flood[:3])
     pipeline.refuse(flood[3:])
-    assert pipeline.position == Position(0, QUARANTINE_PER_COMMIT + 5)
+    assert pipeline.position == Position(0, QUARANTINE_PER_COMMIT + 5, QUARANTINE_PER_COMMIT + 5)
     assert list(pipeline.prepare(NOW, {}).commit.quarantine) == flood[:QUARANTINE_PER_COMMIT]
     pipeline.refuse(flood[:1])
     assert list(pipeline.prepare(NOW, {}).commit.quarantine) == flood[:1]

@@ -148,7 +148,7 @@ class Coinbase:
     quarantined
         What was set aside since somebody last cleared this list.
     quarantined_count
-        Frames set aside so far per lane; one that names none of the lanes counts on the first.
+        Frames set aside so far per lane; one that names none of the lanes is in `quarantined` alone.
     errors
         What the venue's error frames said since somebody last cleared this list.
     ignored
@@ -334,8 +334,10 @@ class Coinbase:
         kept = head if isinstance(head, bytes) else head.encode("utf-8", "backslashreplace")[:RAW_MAX]
         symbol = None if number is None else self.lanes[number].symbol
         self.quarantined.append(Quarantined(now_ns, VENUE, symbol, reason, kept))
-        self.quarantined_count[number or 0] += 1
-        if number is None or type(trade_id) is not int or not 0 <= trade_id <= _INT64_MAX:
+        if number is None:
+            return []
+        self.quarantined_count[number] += 1
+        if type(trade_id) is not int or not 0 <= trade_id <= _INT64_MAX:
             return []
         ledger = self.ledgers[number]
         return ledger.seen(trade_id, now_ns) if ledger.believes(trade_id) else []

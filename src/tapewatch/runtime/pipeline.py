@@ -89,7 +89,11 @@ class Pipeline:
     def refuse(self, quarantine: Sequence[Quarantined]) -> None:
         """Note input that never became rows."""
         self._quarantine += quarantine[: QUARANTINE_PER_COMMIT - len(self._quarantine)]
-        self.position = msgspec.structs.replace(self.position, refused=self.position.refused + len(quarantine))
+        self.position = msgspec.structs.replace(
+            self.position,
+            refused=self.position.refused + len(quarantine),
+            unnamed=self.position.unnamed + sum(item.symbol is None for item in quarantine),
+        )
 
     def rearm(self, rules: RuleBook) -> None:
         """Go on with other limits; what a changed rule had open ends here."""
@@ -109,6 +113,7 @@ class Pipeline:
             open_anomalies=opened,
             bars=[fold(part, fresh) for part, fresh in joined],
             quarantine=self._quarantine,
+            unnamed=self.position.unnamed,
             feed=self._tally.feed(statuses, self.detector.armed, clock.now_ts),
             state={DETECTOR: self.detector.snapshot(), POSITION: msgspec.json.encode(self.position)},
         )

@@ -37,12 +37,13 @@ class Position(Struct, frozen=True):
     ----------
     rows
         Rows detected since the database was new.
-    refused
-        Inputs set aside since then.
+    refused, unnamed
+        Inputs set aside since then, and how many of them name no lane.
     """
 
     rows: int = 0
     refused: int = 0
+    unnamed: int = 0
 
 
 class Resume(NamedTuple):

@@ -11,7 +11,7 @@ from msgspec import Struct
 from tapewatch.model import Anomaly, Bars, Change, Lane
 
 QUARANTINE_KEPT = 10_000
-"""Rows of quarantine that are kept; how many there ever were stands in `FeedRow.quarantined`."""
+"""Rows of quarantine that are kept; how many there ever were stand in `FeedRow.quarantined` and `Commit.unnamed`."""
 
 RAW_MAX = 4096
 """Bytes of a quarantined frame that are kept."""
@@ -149,6 +149,8 @@ class Commit(Struct, frozen=True):
         All that are open, as they stand after `changes`.
     bars
         Increments, merged into what is stored.
+    unnamed
+        How many inputs that name no lane were set aside so far: they count for no row of `feed`.
     feed
         One row per lane; replaces the lane's row.
     state
@@ -160,6 +162,7 @@ class Commit(Struct, frozen=True):
     open_anomalies: Sequence[Anomaly] = ()
     bars: Sequence[Bars] = ()
     quarantine: Sequence[Quarantined] = ()
+    unnamed: int = 0
     feed: Sequence[FeedRow] = ()
     state: Mapping[str, bytes] = {}
     answers: Sequence[Answer] = ()

@@ -137,7 +137,8 @@ meta = Table(
     Column("value", Text, nullable=False),  # JSON
 )
 """Keys: ``source`` {kind, address, …} whose database this is; ``clock`` {now_ts, wall_ts, speed, revision,
-latency_p50_ms, latency_p99_ms}, written with every commit; ``reader:NAME`` how far a follower of the log got."""
+latency_p50_ms, latency_p99_ms} and ``unnamed``, how many inputs in quarantine ever named no lane, written with every
+commit; ``reader:NAME`` how far a follower of the log got."""
 
 state = Table(
     "state",

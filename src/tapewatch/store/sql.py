@@ -202,7 +202,10 @@ class Store:
         moved = {anomaly.id: anomaly for anomaly in commit.open_anomalies if self._stored.get(anomaly.id) != anomaly}
         current = {change.anomaly.id: change.anomaly for change in commit.changes} | moved
         clock = msgspec.structs.replace(commit.clock, revision=revision)
-        meta = [{"key": "clock", "value": msgspec.json.encode(clock).decode()}]
+        meta = [
+            {"key": "clock", "value": msgspec.json.encode(clock).decode()},
+            {"key": "unnamed", "value": str(commit.unnamed)},
+        ]
         bars = [values for increments in commit.bars for values in _bar_values(increments, revision)]
         with plain_errors(self.url), self._engine.begin() as connection:
             for statement, values in (

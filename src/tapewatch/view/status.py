@@ -113,7 +113,7 @@ def status(conn: Connection, wall_ns: int) -> Status:
     """
     meta = dict(
         conn.execute(
-            select(meta_table.c.key, meta_table.c.value).where(meta_table.c.key.in_(("source", "clock")))
+            select(meta_table.c.key, meta_table.c.value).where(meta_table.c.key.in_(("source", "clock", "unnamed")))
         ).all()
     )
     source = msgspec.json.decode(meta["source"], type=Source) if "source" in meta else None
@@ -151,7 +151,7 @@ def status(conn: Connection, wall_ns: int) -> Status:
         trades=sum(row.trades for row in feed),
         trades_per_min=_trades_since(conn, now_ns - 60 * NS),
         duplicates=sum(row.duplicates for row in feed),
-        quarantined=sum(row.quarantined for row in feed),
+        quarantined=sum(row.quarantined for row in feed) + int(meta.get("unnamed", 0)),
         gaps_open=sum(row.gaps_opened - row.gaps_filled - row.gaps_given_up for row in feed),
         gaps_filled=sum(row.gaps_filled for row in feed),
         gaps_given_up=sum(row.gaps_given_up for row in feed),
