@@ -222,7 +222,8 @@ def _banner(now: Status) -> Banner | None:
     why = _sentence(now.reason)
     match now.state:
         case "stale" if not now.running:
-            return Banner("bad", "Not running.", f"{why} {as_of}", "Start tapewatch run; this page goes on by itself.")
+            again = f"Start tapewatch {'demo' if now.simulated else 'run'} again; this page goes on by itself."
+            return Banner("bad", "Not running.", f"{why} {as_of}", again)
         case "stale":
             return Banner("bad", "Silent feed.", f"{why} {as_of}", _next_try(now))
         case "reconnecting":

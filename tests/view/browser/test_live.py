@@ -78,6 +78,22 @@ def test_zoom_survives_new_bars_and_a_rerun(server, browse, writer: Writer):
     until(page, lambda chart: chart["edge"] == "true")
 
 
+def test_latest_leads_to_the_newest_bar_however_busy_the_page_is(server, browse):
+    page = browse(f"{server.url}/?symbol=LINK-USD&bars=1")
+    until(page, lambda chart: int(chart["bars"]) > 1_000)
+    box = page.locator(".canvas").bounding_box()
+    page.mouse.move(box["x"] + 300, box["y"] + box["height"] / 3)
+    for _ in range(3):
+        page.mouse.wheel(-1_500, 0)
+        page.wait_for_timeout(200)
+    until(page, lambda chart: chart["edge"] == "false")
+    # The page has no time to draw for longer than any animation would last.
+    page.get_by_role("button", name="Latest").evaluate(
+        "button => { button.click(); const end = performance.now() + 1500; while (performance.now() < end); }"
+    )
+    until(page, lambda chart: chart["edge"] == "true", timeout_s=5)
+
+
 def test_at_the_right_edge_the_chart_follows(server, browse):
     page = browse(f"{server.url}/?symbol=LINK-USD&bars=1")
     before = float(until(page, lambda chart: bool(chart.get("to")))["to"])

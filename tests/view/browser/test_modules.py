@@ -263,6 +263,19 @@ def test_what_peaks_at_one_moment_on_one_side_shares_a_marker(module):
     assert walked[1:] == ["jump", "fast", "low", "jump"]
 
 
+@pytest.mark.parametrize(("worst", "marked"), [("high", []), ("medium", ["m"]), ("low", ["l"])])
+def test_of_the_worst_that_is_chosen_all_are_marked(module, worst, marked):
+    def candidate(ident: str, severity: str) -> object:
+        row = {"id": ident, "severity": severity, "ratio": 1.1, "peak": "", "peak_at": 1.0}
+        return {"row": row, "x": 100, "base": 200, "up": True}
+
+    body = "return m.placeMarkers(x[0], { top: 24, bottom: 320, spacing: 3, focus: null, worst: x[1] })"
+    candidates = [candidate("m", "medium"), candidate("l", "low")]
+    chosen = candidates if worst != "low" else candidates[1:]
+    found = module("chart/markers", body, [chosen, worst])
+    assert [each["row"]["id"] for each in found] == marked
+
+
 @pytest.mark.parametrize(
     ("call", "expected"),
     [

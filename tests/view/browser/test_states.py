@@ -1,6 +1,7 @@
 """The page before the first trade, in a calm, with fifty symbols, and when its server is told to stop."""
 
 import re
+import time
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,9 @@ from websockets.sync.client import connect
 from support.dashboards import OUTAGE, Server
 from support.pages import Page
 from support.seen import until
+from support.views import BTC, feed_row
 from support.writing import SOURCE, Writer
+from tapewatch.store.records import Clock, Commit
 from tapewatch.store.sql import Store
 
 pytestmark = pytest.mark.browser
@@ -40,6 +43,18 @@ def test_before_the_first_trade_the_page_says_what_to_run_and_then_fills_by_itse
         expect(page.get_by_role("heading", name="No trades yet")).to_be_hidden()
         writer.plant("first")
         expect(page.locator("tr[data-id=first]")).to_be_visible()
+
+
+def test_between_the_start_and_the_first_trade_nobody_is_told_to_start_anything(alone, browse):
+    store = Store.open(alone.db)
+    waiting = feed_row(BTC, state="waiting", last_frame_ts=None, last_trade_ts=None, last_price=None, trades=0)
+    now = time.time_ns()
+    store.commit(Commit(Clock(now, now), feed=[waiting]))
+    store.close()
+    page = browse(alone.url, ready=".tw-rail button[data-symbol='BTC-USD']")
+    expect(page.get_by_text("the first trade appears here as soon as it comes")).to_be_visible()
+    expect(page.get_by_text("make demo")).to_be_hidden()
+    expect(page.locator(".source")).to_have_text("Coinbase")
 
 
 def test_a_fresh_database_under_the_same_name_is_shown_instead(alone, browse):

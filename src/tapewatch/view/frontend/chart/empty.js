@@ -1,6 +1,6 @@
 // What stands in the chart's place before the first trade: what is missing, and the commands that bring it.
 
-import { h, icon } from "../lib/dom.js";
+import { h, icon, setText } from "../lib/dom.js";
 
 const COMMANDS = [
   ["make demo", "a simulated exchange, offline; first anomaly within 30 s"],
@@ -25,23 +25,22 @@ const copyButton = (command) => {
   return [button, label];
 };
 
-export const emptyState = () =>
-  h(
-    "div",
-    { class: "empty" },
-    h("h3", {}, "No trades yet"),
-    h(
-      "p",
-      {},
-      "The page is connected, and nothing has been written to its database. " +
-        "Start one of these in a terminal; this page fills by itself.",
-    ),
-    h(
-      "dl",
-      {},
-      COMMANDS.map(([command, what]) => [
-        h("dt", {}, h("code", {}, command), copyButton(command)),
-        h("dd", {}, what),
-      ]),
-    ),
+const NOBODY =
+  "This page is connected, and nothing has been written to its database. " +
+  "Start one of these in a terminal; each prints the address of its page.";
+const SOON = "Symbols are watched already; the first trade appears here as soon as it comes.";
+
+/** `write(watched)` says it anew: whether somebody has begun to watch symbols, or nobody has. */
+export const emptyState = () => {
+  const why = h("p");
+  const commands = h(
+    "dl",
+    {},
+    COMMANDS.map(([command, what]) => [h("dt", {}, h("code", {}, command), copyButton(command)), h("dd", {}, what)]),
   );
+  const write = (watched) => {
+    setText(why, watched ? SOON : NOBODY);
+    commands.hidden = watched;
+  };
+  return { element: h("div", { class: "empty" }, h("h3", {}, "No trades yet"), why, commands), write };
+};

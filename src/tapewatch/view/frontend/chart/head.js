@@ -56,11 +56,10 @@ export class Head {
     const watched = store.watched;
     this.#drawSymbols();
     this.widths.forEach((button, i) => setAttribute(button, "aria-pressed", WIDTHS[i][0] === store.width));
-    if (!watched || store.priceOf(watched) === null) {
-      setText(this.price, "");
+    const nothing = !watched || store.priceOf(watched) === null;
+    this.price.hidden = this.change.hidden = nothing;
+    if (nothing) {
       setText(this.asOf, "no price yet");
-      this.change.replaceChildren();
-      this.change.shownKey = null;
       for (const { element } of this.figures) element.hidden = true;
       this.open.hidden = true;
       return;

@@ -44,10 +44,10 @@ export const nextOf = ({ rows }, focus) => rows[(rows.findIndex(({ id }) => id =
  * Place markers.
  *
  * `candidates` are {row, x, base, up}: the anomaly, the middle of its bar, the bar's end on its side, and the side.
- * Markers stay between `top` and `bottom`. Returns {row, rows, x, y, radius, base, up} each.
+ * Markers stay between `top` and `bottom`. Of the `worst` severity that is chosen at all, all are worth a marker. Returns {row, rows, x, y, radius, base, up} each.
  */
-export const placeMarkers = (candidates, { top, bottom, spacing, focus }) => {
-  const least = leastRatio(spacing);
+export const placeMarkers = (candidates, { top, bottom, spacing, focus, worst = "high" }) => {
+  const least = { ...leastRatio(spacing), [worst]: 0 };
   const placed = [];
   for (const { row, rows, x, base, up } of together(candidates)) {
     if (row.ratio < least[row.severity] && !rows.some(({ id }) => id === focus)) continue;

@@ -178,7 +178,8 @@ export class Overlay {
       candidates.push({ row, x, up, base: this.plot.y(up ? bar.high : bar.low) });
     }
     const spacing = this.scale.options().barSpacing;
-    const bounds = { top: TOP, bottom: height - RIBBON - 10, spacing, focus: focused?.id };
+    const worst = SEVERITIES.find((severity) => this.plot.rows.some((row) => row.severity === severity));
+    const bounds = { top: TOP, bottom: height - RIBBON - 10, spacing, focus: focused?.id, worst };
     this.markers = placeMarkers(candidates, bounds);
     for (const marker of this.markers) this.#marker(context, marker);
     context.font = `600 11px ${this.plot.font}`;

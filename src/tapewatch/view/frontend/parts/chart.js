@@ -26,7 +26,7 @@ class Chart {
       "Latest →",
     );
     this.empty = emptyState();
-    this.body = h("div", { class: "plot" }, this.legend, this.canvas, this.latest, this.empty);
+    this.body = h("div", { class: "plot" }, this.legend, this.canvas, this.latest, this.empty.element);
     root.append(this.head.element, this.body);
     this.plot = new Plot(this.canvas, {
       onPick: (id) => store.look(id),
@@ -53,7 +53,8 @@ class Chart {
     if (changed.has("settings")) this.#style();
     this.head.draw();
     const nothing = !store.series.bars.length && !(store.watch ?? []).some(({ price }) => price !== null);
-    this.empty.hidden = !nothing || store.state === "connecting";
+    this.empty.element.hidden = !nothing || store.state === "connecting";
+    this.empty.write(Boolean(store.watch?.length));
     this.canvas.hidden = this.legend.hidden = nothing;
     this.plot.mark({
       rows: this.#rows(),

@@ -50,7 +50,7 @@ class Rail {
     });
     const known = watch.filter(({ change }) => change !== null);
     const since = known.some((each) => each.since === null) ? null : Math.min(...known.map((each) => each.since));
-    setText(this.over, known.length ? `change ${since === null ? "over " : ""}${span(since)}` : "");
+    setText(this.over, known.length ? `change ${since === null ? "over " : ""}${span(since)}` : "no trade yet");
     for (const each of watch) this.#drawLine(this.lines.get(keyOf(each)), each);
   }
 
