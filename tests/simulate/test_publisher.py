@@ -2,11 +2,14 @@
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.simulated import START_NS, Listener, publish_until, publisher
+from tapewatch.capture.config import CaptureConfig
+from tapewatch.detect.rules.silent_feed import SilentFeed
 from tapewatch.model import NS
 from tapewatch.simulate.market import Market
 from tapewatch.simulate.plants import Label
@@ -14,6 +17,7 @@ from tapewatch.simulate.products import choose
 from tapewatch.simulate.publisher import Publisher
 
 PRODUCTS = choose(["BTC-USD", "ETH-USD", "LTC-USD"])
+ONE = choose(["BTC-USD"])
 SECONDS = 8
 
 
@@ -106,3 +110,22 @@ def test_what_was_planted_is_told_when_it_begins_and_a_silence_is_complete() -> 
     publish_until(source, silence.end_ts + 5 * NS, listener)
     (first, *_) = [frame for frame in listener.frames if frame["product_id"] == silence.symbol]
     assert first["type"] == "heartbeat"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_silence_shows_as_one_and_not_as_a_dead_connection_to_a_client_of_one_product(seed: int) -> None:
+    class Heard(Listener):
+        def __init__(self) -> None:
+            super().__init__(ONE)
+            self.times: list[int] = []
+
+        def send(self, frames: list[bytes], now_ns: int, *, matches: bool = False) -> None:  # noqa: ARG002
+            self.times += [now_ns] * bool(frames)
+
+    labels: list[Label] = []
+    source, listener, now_ns = publisher(Market(ONE, seed, START_NS), labels.extend), Heard(), START_NS
+    while not any(label.kind == "silence" and label.end_ts < now_ns - NS for label in labels):
+        now_ns += NS // 10
+        publish_until(source, now_ns, listener)
+    longest_s = max(np.diff(listener.times)) / NS
+    assert SilentFeed().limit_s <= longest_s < CaptureConfig().silence_s - 0.5

@@ -61,7 +61,7 @@ def test_sizes_and_durations_are_visible(seed: int) -> None:
             "slide": ("percent", 0.5, 0.5, 9, 9),
             "volatility_regime": ("times", 15, 18, 60, 75),
             "fat_finger": ("percent", 1.5, 4, 0, 0),
-            "silence": ("s", 8, 12, 8, 12),
+            "silence": ("s", 6, 8, 6, 8),
         }
         unit, smallest, largest, shortest, longest = expected[label.kind]
         assert label.unit == unit

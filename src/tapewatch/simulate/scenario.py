@@ -21,14 +21,16 @@ _SAMPLES = 61  # completed seconds until the rules that need a history are armed
 
 _KINDS: tuple[Kind, ...] = ("flash_crash", "jump", "slide", "volatility_regime", "fat_finger", "silence")
 
-# Size (in the label's unit) and duration in seconds, both drawn evenly between two bounds.
+# Size (in the label's unit) and duration in seconds, both drawn evenly between two bounds. A silence takes all of a
+# product's frames, its heartbeats too: long enough for `silent_feed`, and too short for a client of that product alone
+# to take its connection for dead (`capture.silence_s`), so that it looks the same with one product or many.
 _DRAWS: dict[Kind, tuple[tuple[float, float], tuple[float, float]]] = {
     "flash_crash": ((0.8, 2.2), (9.0, 12.0)),
     "jump": ((0.45, 1.0), (3.0, 3.0)),
     "slide": ((0.5, 0.5), (9.0, 9.0)),
     "volatility_regime": ((15.0, 18.0), (60.0, 75.0)),
     "fat_finger": ((1.5, 4.0), (0.0, 0.0)),
-    "silence": ((8.0, 12.0), (0.0, 0.0)),
+    "silence": ((6.0, 8.0), (0.0, 0.0)),
 }
 
 # Rules that see a plant of each kind for certain: with an empty history, and in addition with a full, calm one.
