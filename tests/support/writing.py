@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from support.views import anomaly, feed_row
+from support.views import MARKET_RULES, anomaly, feed_row
 from tapewatch.model import BAR, BAR_WIDTHS, NS, PRICE_SCALE, Anomaly, Bars, Change, Lane
 from tapewatch.store.records import Clock, Commit, Source
 from tapewatch.store.sql import Store
@@ -142,6 +142,7 @@ class Writer:
                 last_price=round(self._prices[lane] * PRICE_SCALE),
                 connected_ts=self._last_ns,
                 trades=self._trade_id,
+                armed=MARKET_RULES,
             )
             for lane in self.lanes
         ]

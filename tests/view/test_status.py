@@ -1,6 +1,19 @@
 import pytest
 
-from support.views import BTC, LINK, NOW, anomaly, bars_of, build, clock, feed_row, opened, silence
+from support.views import (
+    ALL_RULES,
+    BTC,
+    LINK,
+    MARKET_RULES,
+    NOW,
+    anomaly,
+    bars_of,
+    build,
+    clock,
+    feed_row,
+    opened,
+    silence,
+)
 from tapewatch.model import NS
 from tapewatch.store.records import Commit, Source
 from tapewatch.view.status import Status, Watch, status, watchlist
@@ -51,16 +64,32 @@ def test_connected_without_a_trade(look):
 
 
 def test_silent_feed_is_stale(look):
-    now = look(
-        Commit(clock(), feed=[feed_row(BTC, last_frame_ts=NOW - 47 * NS), feed_row(LINK, last_frame_ts=NOW - 46 * NS)])
-    )
+    rows = [feed_row(BTC, last_frame_ts=NOW - 47 * NS), feed_row(LINK, last_frame_ts=NOW - 46 * NS)]
+    silences = opened(silence("a", "BTC-USD", ago_s=42), silence("b", "LINK-USD", ago_s=41))
+    now = look(Commit(clock(), changes=silences, feed=rows))
     assert (now.state, now.age_s) == ("stale", 46.0)
     assert now.as_of_ns == NOW - 46 * NS
     assert now.reason == "no frame of coinbase since 21:32:02"
 
 
+@pytest.mark.parametrize(
+    ("armed", "silent_s", "open_", "expected"),
+    [
+        (ALL_RULES, 3, True, "stale"),  # somebody has set a limit below the default …
+        (ALL_RULES, 60, False, "live"),  # … or far above it
+        (MARKET_RULES, 4, False, "live"),
+        (MARKET_RULES, 5, False, "stale"),
+    ],
+)
+def test_the_limit_of_the_rule_says_what_is_stale(look, armed, silent_s, open_, expected):
+    changes = opened(silence("a", "BTC-USD", ago_s=1, ended=not open_))
+    row = feed_row(BTC, last_frame_ts=NOW - silent_s * NS, armed=armed)
+    assert look(Commit(clock(), changes=changes, feed=[row])).state == expected
+
+
 def test_one_silent_lane_is_named(look):
-    now = look(Commit(clock(), feed=[feed_row(BTC, last_frame_ts=NOW - 7 * NS), feed_row(LINK)]))
+    rows = [feed_row(BTC, last_frame_ts=NOW - 7 * NS), feed_row(LINK)]
+    now = look(Commit(clock(), changes=opened(silence("a", "BTC-USD", ago_s=2)), feed=rows))
     assert now.state == "live"
     assert now.reason == "no frame of BTC-USD since 21:32:41"
 

@@ -1,6 +1,6 @@
 import pytest
 
-from support.views import BTC, LINK, NOW, anomaly, build, clock, feed_row, silence
+from support.views import BTC, LINK, MARKET_RULES, NOW, anomaly, build, clock, feed_row, silence
 from tapewatch.model import NS
 from tapewatch.store.records import Commit, Source
 from tapewatch.view.status import status
@@ -80,7 +80,7 @@ def test_words_while_live(now):
 
 
 def test_an_old_picture_says_of_when(now):
-    stale = now(feed_row(LINK, last_frame_ts=NOW - 47 * NS))
+    stale = now(feed_row(LINK, last_frame_ts=NOW - 47 * NS, armed=MARKET_RULES))
     assert verdict_words(verdict([anomaly("a")]), stale)[0] == "Abnormal at 21:32:01"
     assert verdict_words(verdict([]), stale) == ("Nothing abnormal at 21:32:01", "within its limits")
 
@@ -95,7 +95,7 @@ def test_no_verdict_without_a_trade(now):
     ("fields", "expected"),
     [
         ({}, ("Live", "0.4 s old")),
-        ({"last_frame_ts": NOW - 47 * NS}, ("Stale", "47 s without a frame")),
+        ({"last_frame_ts": NOW - 47 * NS, "armed": MARKET_RULES}, ("Stale", "47 s without a frame")),
         ({"state": "reconnecting", "next_try_ts": NOW + 8 * NS, "attempts": 3}, ("Reconnecting", "try 4 in 8 s")),
         ({"state": "reconnecting", "next_try_ts": NOW, "attempts": 0}, ("Reconnecting", "try 1 now")),
         ({"state": "waiting", "trades": 0}, ("Waiting", "no trade yet")),

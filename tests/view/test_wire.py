@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from support.views import BTC, LINK, NOW, anomaly, build, clock, feed_row, opened, silence
+from support.views import BTC, LINK, MARKET_RULES, NOW, anomaly, build, clock, feed_row, opened, silence
 from tapewatch.model import NS
 from tapewatch.store.records import Commit, Source
 from tapewatch.view.queries import Counts, Filter
@@ -53,7 +53,7 @@ def test_abnormal_and_how_bad(tmp_path):
 
 
 def test_a_feed_that_is_silent_says_until_when_prices_are_good(tmp_path):
-    shown = picture(tmp_path, feed_row(LINK, now_ts=NOW, last_frame_ts=NOW - 47 * NS))
+    shown = picture(tmp_path, feed_row(LINK, now_ts=NOW, last_frame_ts=NOW - 47 * NS, armed=MARKET_RULES))
     assert (shown.state, shown.word, shown.more) == ("stale", "Stale", "47 s without a frame")
     assert (shown.banner.tone, shown.banner.title) == ("bad", "Silent feed.")
     assert shown.banner.text == ("No frame of coinbase since 21:32:01. Prices and the verdict are as of 21:32:01 UTC.")
@@ -80,7 +80,7 @@ def test_a_program_that_is_not_running_is_told_from_a_silent_feed(tmp_path):
 
 
 def test_part_of_the_feed(tmp_path):
-    shown = picture(tmp_path, feed_row(BTC), feed_row(LINK, last_frame_ts=NOW - 30 * NS))
+    shown = picture(tmp_path, feed_row(BTC), feed_row(LINK, last_frame_ts=NOW - 30 * NS, armed=MARKET_RULES))
     assert shown.state == "live"
     assert (shown.banner.tone, shown.banner.text) == ("warn", "No frame of LINK-USD since 21:32:18.")
 

@@ -4,7 +4,7 @@ In: an open connection and the wall clock. Out: `Status` and `Watch`, frozen. "N
 carried on by the wall clock since the last commit, so that a replayed tape looks live.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -25,8 +25,11 @@ from tapewatch.view.words import SEVERITIES, FeedWord
 RUNNING_NS = 5 * NS
 """A runtime commits at least once a second; after so long without a commit it is not running."""
 
+SILENCE = "silent_feed"
+"""The rule that knows when a live lane is stale, by the limit that somebody has set for it."""
+
 STALE_NS = 5 * NS
-"""A live lane without a frame for so long is stale: the default of `silent_feed`."""
+"""A live lane without a frame for so long is stale where that rule is not armed."""
 
 HOUR_S = 3_600
 WHOLE_HOUR_S = 3_540
@@ -58,6 +61,8 @@ class Status(Struct, frozen=True):
         Until the next attempt to connect; None unless one is due.
     trades_per_min
         Trades of all lanes in the last minute.
+    silent
+        Lanes on which a silence is open.
     """
 
     source: Source | None
@@ -82,6 +87,7 @@ class Status(Struct, frozen=True):
     gaps_filled: int
     gaps_given_up: int
     reconnects: int
+    silent: frozenset[Lane] = frozenset()
 
     @property
     def replay(self) -> bool:
@@ -126,7 +132,8 @@ def status(conn: Connection, wall_ns: int) -> Status:
     carried = 0 if over else round(min(since_commit, RUNNING_NS) * speed)
     now_ns = clock.now_ts + carried if clock else wall_ns
     replay = source is not None and source.kind == "tape"
-    words = {row.lane: _lane_word(row, now_ns, running=running, replay=replay) for row in feed}
+    silent = _silent_lanes(conn)
+    words = {row.lane: _lane_word(row, now_ns, silent, running=running, replay=replay) for row in feed}
     state = _together(words.values())
     last_frame = max((row.last_frame_ts for row in feed if row.last_frame_ts is not None), default=None)
     age_s = None if last_frame is None else max(0, now_ns - last_frame) / NS / speed
@@ -144,6 +151,7 @@ def status(conn: Connection, wall_ns: int) -> Status:
         reason=_reason(state, feed, words, age_s, running=running),
         age_s=age_s,
         feed=feed,
+        silent=silent,
         latency_p50_ms=clock.latency_p50_ms if clock else None,
         latency_p99_ms=clock.latency_p99_ms if clock else None,
         next_try_s=max(0.0, (min(tries) - now_ns) / NS) if tries else None,
@@ -224,7 +232,7 @@ def watchlist(conn: Connection, now: Status) -> list[Watch]:
             Watch(
                 venue=row.venue,
                 symbol=row.symbol,
-                state=_lane_word(row, now.now_ns, running=running, replay=replay),
+                state=_lane_word(row, now.now_ns, now.silent, running=running, replay=replay),
                 price=None if price is None else price / PRICE_SCALE,
                 change_percent=None if price is None or not first else 100 * (price - first) / first,
                 since_ns=_since(hour, fine.get(row.lane), now.now_ns),
@@ -305,14 +313,22 @@ def _feed_rows(conn: Connection) -> Iterable[FeedRow]:
         yield FeedRow(**{**row._mapping, "armed": tuple(msgspec.json.decode(row.armed, type=list[str]))})  # noqa: SLF001
 
 
-def _lane_word(row: FeedRow, now_ns: int, *, running: bool, replay: bool) -> FeedWord:
+def _silent_lanes(conn: Connection) -> frozenset[Lane]:
+    a = anomalies_table.c
+    query = select(a.venue, a.symbol).where(a.ended_ts.is_(None), a.rule == SILENCE)
+    return frozenset(Lane(venue, symbol) for venue, symbol in conn.execute(query))
+
+
+def _lane_word(row: FeedRow, now_ns: int, silent: Collection[Lane], *, running: bool, replay: bool) -> FeedWord:
     if row.state in ("ended", "stopped"):
         return row.state
     if not running:
         return "stale"
     # A tape that was recorded without heartbeats is quiet where nothing traded; only a feed can be stale.
-    silent = row.last_frame_ts is not None and now_ns - row.last_frame_ts >= STALE_NS
-    return "stale" if row.state == "live" and silent and not replay else row.state
+    if row.state != "live" or replay:
+        return row.state
+    late = row.last_frame_ts is not None and now_ns - row.last_frame_ts >= STALE_NS
+    return "stale" if (row.lane in silent if SILENCE in row.armed else late) else "live"
 
 
 def _together(words: Iterable[FeedWord]) -> FeedWord:

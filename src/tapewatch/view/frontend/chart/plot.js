@@ -16,7 +16,7 @@ import { Overlay } from "./overlay.js";
 const EMPTY_MAX = 300; // buckets without a trade that are drawn as room; longer silences are shortened to it
 const BARS_WIDE = 270; // in sight at first on a desk …
 const BARS_NARROW = 110; // … and on a phone
-const BARS_YOUNG = 90; // at least so much room for a database that has just begun
+const BARS_YOUNG = 60; // at least so much room for a database that has just begun
 const ROOM = 6; // bars of room at the right edge
 const NEAR = 60; // bars from the oldest one at which older ones are asked for
 
