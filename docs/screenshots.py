@@ -1,8 +1,9 @@
 """Take the pictures of the documentation from a dashboard that is running.
 
     tapewatch demo --port 8710 &
-    python docs/screenshots.py http://127.0.0.1:8710
+    python docs/screenshots.py http://127.0.0.1:8710 [FOLDER]
 
+The demo tells most three minutes after its start: one crash is in sight, and something is abnormal now.
 Needs Playwright and a Chromium: the system's, or Playwright's own.
 """  # noqa: INP001  # a script, not a package
 
@@ -21,9 +22,9 @@ SHOTS = {
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
-def main(url: str) -> None:
+def main(url: str, folder: Path) -> None:
     """Write one file per shot, once bars and the state of the feed are there."""
-    PICTURES.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         for name, (theme, width, height) in SHOTS.items():
@@ -33,10 +34,11 @@ def main(url: str) -> None:
             page.wait_for_selector(".tw-chart[data-bars]:not([data-bars='0'])")
             page.wait_for_selector(".tw-log[data-ready=true]")
             page.wait_for_timeout(1_500)  # fonts, and the first counts
-            page.screenshot(path=PICTURES / f"{name}.png")
+            page.screenshot(path=folder / f"{name}.png")
             page.close()
         browser.close()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8710")
+    given = sys.argv[1:]
+    main(given[0] if given else "http://127.0.0.1:8710", Path(given[1]) if len(given) > 1 else PICTURES)

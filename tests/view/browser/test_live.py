@@ -1,6 +1,7 @@
 """The running dashboard follows its database: prices, anomalies, outages."""
 
 import re
+import time
 
 import httpx
 import numpy as np
@@ -53,6 +54,21 @@ def test_an_anomaly_appears_as_marker_and_row(server, browse, writer: Writer):
     expect(page.locator(".verdict")).to_contain_text("Abnormal now")
     writer.end(planted)
     expect(row).to_contain_text("ended, < 1 s")
+
+
+def test_a_marker_of_two_leads_to_both(server, browse, writer: Writer):
+    peak = time.time_ns()
+    twins = [writer.plant(f"twin-{i}", symbol="ETH-USD", peak_ts=peak, threshold=0.5 / i) for i in (1, 2)]
+    page = browse(f"{server.url}/?symbol=ETH-USD&bars=1")
+    places = until(page, lambda _: {"twin-1", "twin-2"} <= set(marked(page))) and marked(page)
+    assert places["twin-1"] == places["twin-2"]
+    for ident in ("twin-2", "twin-1", "twin-2"):  # the worse one first
+        box, (x, y) = page.locator(".canvas").bounding_box(), marked(page)[ident]
+        page.mouse.move(box["x"] + x, box["y"] + y - 60)
+        page.mouse.click(box["x"] + x, box["y"] + y)
+        expect(page.locator("tr[aria-selected=true]")).to_have_attribute("data-id", ident)
+    for twin in twins:
+        writer.end(twin)
 
 
 def test_zoom_survives_new_bars_and_a_rerun(server, browse, writer: Writer):

@@ -3,6 +3,9 @@
 import csv
 import io
 import re
+import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -181,6 +184,13 @@ def test_dark_by_default_and_the_switch_keeps_what_was_chosen(server, browse):
     assert page.evaluate(ground) == "rgb(255, 255, 255)"
     expect(page.get_by_role("radio", name="24 h")).to_be_checked()
     assert page.locator(".tw-chart").evaluate("e => getComputedStyle(e).color") == "rgb(20, 26, 34)"
+
+
+def test_the_pictures_of_the_documentation_can_be_taken(server, tmp_path):
+    script = Path(__file__).parents[3] / "docs" / "screenshots.py"
+    subprocess.run([sys.executable, script, server.url, tmp_path], check=True, timeout=120)
+    sizes = {path.stem: struct.unpack(">II", path.read_bytes()[16:24]) for path in tmp_path.glob("*.png")}
+    assert sizes == {"dashboard": (1440, 900), "dashboard-light": (1440, 900), "dashboard-phone": (390, 844)}
 
 
 def test_no_width_scrolls_sideways(server, browse):

@@ -57,7 +57,9 @@ export class Plot {
     main.setStretchFactor(5);
     below.setStretchFactor(1);
     below.priceScale("right").applyOptions({ scaleMargins: { top: 0.15, bottom: 0 } });
-    this.chart.subscribeClick(({ hoveredObjectId }) => hoveredObjectId && this.onPick(this.overlay.picked(hoveredObjectId)));
+    const pick = ({ hoveredObjectId }) => hoveredObjectId && this.onPick(this.overlay.picked(hoveredObjectId));
+    this.chart.subscribeClick(pick);
+    this.chart.subscribeDblClick(pick); // the second of two quick clicks
     this.chart.subscribeCrosshairMove(({ time }) => this.onHover((time && this.series?.at(time)) || null));
     this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.#ranged());
   }
