@@ -1,5 +1,7 @@
 """Fixtures that every part of the tests may use."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,18 @@ settings.register_profile("tapewatch", deadline=None, print_blob=True)
 settings.load_profile("tapewatch")
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def no_stream_of_an_earlier_test() -> Iterator[None]:
+    """Take away what Streamlit hangs on the loggers of websockets and uvicorn.
+
+    It writes to the standard error of the test that started Streamlit, which is closed for the tests that follow.
+    """
+    yield
+    for logger in list(logging.root.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger) and (handler := vars(logger).get("streamlit_console_handler")):
+            logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")
