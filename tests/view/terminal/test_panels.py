@@ -4,6 +4,7 @@ from msgspec import structs
 
 from support.screens import BTC, SOL, market
 from support.views import NOW, anomaly
+from tapewatch.model import NS
 from tapewatch.store.sql import Store
 from tapewatch.view.queries import HISTOGRAM, Counts
 from tapewatch.view.terminal import panels
@@ -53,6 +54,17 @@ def test_no_verdict_is_coloured_when_the_picture_is_old(live, stale):
 
     assert any(DARK.high in each for each in colours(live))
     assert not any(DARK.high in each for each in colours(stale))
+
+
+def test_a_change_says_since_when(live):
+    btc, eth, sol = live.watch
+    young = [structs.replace(each, since_ns=since) for each, since in ((btc, NOW - 60 * NS), (eth, NOW - 720 * NS))]
+    assert panels.change_span(live.watch) == "over 1 h"
+    assert panels.change_span(young) == "since 21:20"
+    assert panels.change_span([*young, sol]) == "over 1 h"
+    chart = structs.replace(live.chart, watch=young[1])
+    assert "% since 21:20" in panels.chart_head(chart, 144, DARK, live=True).plain
+    assert "% 1 h" in panels.chart_head(live.chart, 144, DARK, live=True).plain
 
 
 def test_calm_is_said(live):

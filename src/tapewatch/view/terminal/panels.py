@@ -152,10 +152,10 @@ def watch_lines(
 
 
 def change_span(watch: Sequence[Watch]) -> str:
-    """Say over how long prices have changed: "1 h", or "since 12:04" where nothing is known before."""
+    """Say over how long prices have changed: "over 1 h", or "since 12:04" where nothing is known before."""
     known = [each.since_ns for each in watch if each.change_percent is not None]
     since = [each for each in known if each is not None]
-    return f"since {clock(min(since), '%H:%M')}" if since and len(since) == len(known) else "1 h"
+    return f"since {clock(min(since), '%H:%M')}" if since and len(since) == len(known) else "over 1 h"
 
 
 def distribution_lines(
@@ -239,7 +239,7 @@ def chart_head(chart: Chart, width: int, palette: Palette, *, live: bool) -> Tex
         arrow = "↑" if watch.change_percent > 0 else "↓" if watch.change_percent < 0 else " "
         parts += [
             (1, Text(f" {arrow} {signed(watch.change_percent, 2)} % ", "bold")),
-            (3, Text(f"{change_span([watch])}  ", p.muted)),
+            (3, Text(f"{change_span([watch]).removeprefix('over ')}  ", p.muted)),
         ]
     if watch.worst:
         parts += [(2, chip(watch.worst, p)), (4, Text(f" {watch.open_count} open  "))]
