@@ -6,7 +6,7 @@ In: rows on which a rule is true. Out: events (opened, escalated, ended), each w
 import numpy as np
 from numpy.typing import NDArray
 
-from tapewatch.detect.kernels import kernel
+from tapewatch.detect.kernels import FOREVER, kernel
 from tapewatch.model import NS, Flag, Quality
 
 STEPS_MAX = 80
@@ -56,8 +56,6 @@ SLOT = np.dtype(
 _HISTORY = np.uint16(Flag.HISTORY)
 
 QUALITIES: tuple[Quality, ...] = ("complete", "late", "gap")
-NOTHING = -1
-"""What `fire` answers when the firing row is no event of its own."""
 
 
 @kernel
@@ -90,15 +88,47 @@ def end(slot: np.void, at: int, row: int, events: NDArray[np.void], count: int) 
     return count
 
 
-# The two functions below take records and no arrays: numba counts references to arrays with locked
-# instructions at every call, which on rows that fire costs more than all the rest.
+@kernel
+def end_quiet(
+    up: np.void, down: np.void, at: int, quiet_ns: int, row: int, events: NDArray[np.void], count: int
+) -> int:
+    """End what nothing has held for more than `quiet_ns` when time reaches `at`; return the new count of events."""
+    if gone_quiet(up, at, quiet_ns):
+        count = end(up, at, row, events, count)
+    if gone_quiet(down, at, quiet_ns):
+        count = end(down, at, row, events, count)
+    return count
+
+
+@kernel
+def quiet_from(up: np.void, down: np.void, quiet_ns: int) -> int:
+    """Find the first time at which an open anomaly has gone quiet."""
+    first = FOREVER
+    if up["open"] != 0:
+        first = up["last_ts"] + quiet_ns + 1
+    if down["open"] != 0:
+        first = min(first, down["last_ts"] + quiet_ns + 1)
+    return first
+
+
+@kernel
+def hold(slot: np.void, size: float, ts: int) -> bool:
+    """Count a firing trade that neither opens an anomaly nor is its peak; tell whether it was such a one. Most are."""
+    peak = abs(slot["peak_observed"])
+    if slot["open"] == 0 or size > peak:
+        return False
+    slot["triggers"] += 1
+    if 2.0 * size >= peak:
+        slot["last_ts"] = ts
+    return True
 
 
 @kernel
 def fire(
     slot: np.void,
     direction: int,
-    row: np.void,
+    data: NDArray[np.void],
+    row: int,
     ts: int,
     reference: int,
     reference_n: int,
@@ -106,49 +136,44 @@ def fire(
     observed: float,
     threshold: float,
     gap_inside: bool,
+    events: NDArray[np.void],
+    count: int,
 ) -> int:
-    """Fold one firing trade into its anomaly: open it, or count, hold, peak and escalate.
+    """Fold one firing trade that `hold` did not into its anomaly: open it, or make it the peak and escalate.
 
     Peak, hold and escalation compare printed values; the limit is that of the opening row.
-    Returns OPENED, ESCALATED or NOTHING.
+    Returns the new count of events.
     """
     size = abs(observed)
-    if slot["open"] == 0:
-        late = row["recv_ts"] - row["ts"] > LATE_NS
+    opens = slot["open"] == 0
+    if opens:
+        late = data[row]["recv_ts"] - data[row]["ts"] > LATE_NS
         slot["open"] = 1
         slot["direction"] = direction
         slot["quality"] = 2 if gap_inside else (1 if late else 0)
-        slot["history"] = was_history(row)
+        slot["history"] = was_history(data[row])
         slot["opened_ts"] = ts
-        slot["key"] = row["trade_id"]
-        slot["price"] = row["price"]
+        slot["key"] = data[row]["trade_id"]
+        slot["price"] = data[row]["price"]
         slot["reference"] = reference
         slot["reference_n"] = reference_n
         slot["reference_ts"] = reference_ts
         slot["observed"] = observed
         slot["threshold"] = threshold
         slot["next_step"] = 2.0 * threshold
-        slot["peak_observed"] = 0.0
-        slot["last_ts"] = ts
         slot["triggers"] = 0
         slot["escalation"] = 0
-        answer = OPENED
-    else:
-        answer = NOTHING
     slot["triggers"] += 1
-    peak = abs(slot["peak_observed"])
-    if 2.0 * size >= peak:
-        slot["last_ts"] = ts
-    if size > peak:
-        slot["peak_observed"] = observed
-        slot["peak_price"] = row["price"]
-        slot["peak_ts"] = ts
-        slot["peak_reference"] = reference
-        slot["peak_reference_n"] = reference_n
-        slot["peak_reference_ts"] = reference_ts
-        if escalate(slot, size, ts) and answer == NOTHING:
-            answer = ESCALATED
-    return answer
+    slot["last_ts"] = ts
+    slot["peak_observed"] = observed
+    slot["peak_price"] = data[row]["price"]
+    slot["peak_ts"] = ts
+    slot["peak_reference"] = reference
+    slot["peak_reference_n"] = reference_n
+    slot["peak_reference_ts"] = reference_ts
+    if escalate(slot, size, ts) or opens:
+        count = emit(slot, OPENED if opens else ESCALATED, row, ts, events, count)
+    return count
 
 
 @kernel

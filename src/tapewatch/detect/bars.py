@@ -7,11 +7,8 @@ what is open and close, so increments can be merged in any order and any divisio
 import numpy as np
 from numpy.typing import NDArray
 
-from tapewatch.detect.kernels import kernel, writable
+from tapewatch.detect.kernels import kernel
 from tapewatch.model import BAR, BAR_WIDTHS, NS, Bars, Kind, Rows
-
-BLOCK = 4096
-"""Rows that are folded at a time, so that their increments stay in the processor's cache."""
 
 _TRADE, _LATE = np.uint8(Kind.TRADE), np.uint8(Kind.LATE)
 
@@ -31,16 +28,13 @@ def fold(rows: Rows, new: NDArray[np.bool_]) -> Bars:
     Bars
         At most one increment per lane, width and bucket, sorted by width, lane and bucket.
     """
-    buffer = np.empty(min(BLOCK, len(rows.data)), BAR)
-    runs = []
-    for start in range(0, len(rows.data), BLOCK):
-        last = np.full(len(rows.lanes), -1, np.int64)
-        count = _seconds(rows.data[start : start + BLOCK], new[start : start + BLOCK], last, buffer)
-        runs.append(buffer[:count].tobytes())
-    seconds = writable(b"".join(runs), BAR)
-    by_width = [_merge(seconds, width) for width in BAR_WIDTHS[:1]]
-    by_width += [_merge(by_width[0], width) for width in BAR_WIDTHS[1:]]
-    return Bars(rows.lanes, np.frombuffer(b"".join(width.tobytes() for width in by_width), BAR))
+    buffer = np.empty(len(rows.data), BAR)
+    last = np.full(len(rows.lanes), -1, np.int64)
+    seconds = _merge(buffer[: _seconds(rows.data, new, last, buffer)], BAR_WIDTHS[0])
+    by_width = [seconds]
+    for width in BAR_WIDTHS[1:]:
+        by_width.append(_merge(by_width[-1], width))  # each from the one before, which has fewer bars than rows
+    return Bars(rows.lanes, np.frombuffer(b"".join(bars.data for bars in by_width), BAR))
 
 
 @kernel

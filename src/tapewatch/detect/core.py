@@ -22,7 +22,7 @@ from tapewatch.detect.rules import RULES, RuleBook
 from tapewatch.errors import SnapshotError
 from tapewatch.model import Anomaly, Change, Lane, Rows
 
-BLOCK = 4096
+BLOCK = 16_384
 """Rows that are folded at a time, so that their columns stay in the processor's cache."""
 
 EVENTS = 256
@@ -97,15 +97,18 @@ class _Lane:
 
     def number(self, found: list[tuple[int, bytes]]) -> list[Told]:
         """Give a block's events of all rules their ordinals; the count is state, so that divisions number alike."""
-        events = np.frombuffer(b"".join(part for _, part in found), SLOT)
+        keys = np.concatenate([self._keys(order, np.frombuffer(part, SLOT)) for order, part in found])
+        ordinals = np.empty(len(keys), np.int64)
+        ordinals[np.argsort(keys)] = np.arange(len(keys)) + self.head[0]["ordinal"]
+        self.head[0]["ordinal"] += len(keys)
         counts = [len(part) // SLOT.itemsize for _, part in found]
-        orders = np.repeat([order for order, _ in found], counts)
-        ranks = np.lexsort((-events["direction"], orders, events["change"] != ENDED, events["row"]))
-        ordinals = np.empty(len(events), np.int64)
-        ordinals[ranks] = np.arange(len(events)) + self.head[0]["ordinal"]
-        self.head[0]["ordinal"] += len(events)
         parts = np.split(ordinals, np.cumsum(counts)[:-1])
         return [(self.rules[order].teller, part, own) for (order, part), own in zip(found, parts, strict=True)]
+
+    def _keys(self, order: int, events: NDArray[np.void]) -> NDArray[np.int64]:
+        # one number an event, in the order of telling: row, ends first, rule, up before down; no two are equal
+        keys = (events["row"] * 2 + (events["change"] != ENDED)) * len(self.rules) + order
+        return np.asarray(keys * 3 - events["direction"])
 
 
 class _Pending(Struct, array_like=True):

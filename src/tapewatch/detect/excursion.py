@@ -7,9 +7,10 @@ is in force when the window opens. Up is measured from the lowest price in it, d
 import numpy as np
 from numpy.typing import NDArray
 
-from tapewatch.detect.anomaly import NOTHING, emit, end, fire, gone_quiet
-from tapewatch.detect.kernels import EXTREME, advance, kernel, push_high, push_low, reaches
+from tapewatch.detect.anomaly import end_quiet, fire, hold, quiet_from
+from tapewatch.detect.kernels import kernel, least_of, reaches
 from tapewatch.detect.rule import CLOCK, EVENTS_PER_ROW, FRESH, TRADE, Facts, RuleState, Work, drain
+from tapewatch.detect.window import EXTREME, STRETCH, absorb, enter, expire, stretch
 from tapewatch.detect.words import price_text, seconds_text
 from tapewatch.model import PRICE_SCALE
 
@@ -40,45 +41,49 @@ def _loop(
     low_head, low_tail, high_head, high_tail = ends[0], ends[1], ends[2], ends[3]
     share = float(num) / float(den) if den != 0 else 0.0
     up, down = slots[0], slots[1]
-    count = 0
-    k = start
-    rows = len(row)
-    full = len(events) - EVENTS_PER_ROW
-    while k < rows and count <= full:
-        what = kind[k]
-        if what in (TRADE, FRESH):
-            now, p = ts[k], price[k]
-            if gone_quiet(up, now, quiet_ns):
-                count = end(up, now, row[k], events, count)
-            if gone_quiet(down, now, quiet_ns):
-                count = end(down, now, row[k], events, count)
-            if what == FRESH:
-                low_head, low_tail, high_head, high_tail = 0, 0, 0, 0
-            low_head = advance(low, low_head, low_tail, now, window_ns)
-            high_head = advance(high, high_head, high_tail, now, window_ns)
-            low_tail = push_low(low, low_head, low_tail, p, now)
-            high_tail = push_high(high, high_head, high_tail, p, now)
-            lo, hi = low[low_head]["price"], high[high_head]["price"]
-            if reaches(p - lo, lo, limit, num, den, share):
-                observed = 100.0 * (float(p - lo) / float(lo)) if den != 0 else float(p - lo) / float(PRICE_SCALE)
-                gap = gap_ts[k] >= now - window_ns
-                since = low[low_head]["ts"]
-                told = fire(up, 1, data[row[k]], now, lo, 1, since, observed, threshold, gap)
-                if told != NOTHING:
-                    count = emit(up, told, row[k], now, events, count)
-            if reaches(hi - p, hi, limit, num, den, share):
-                observed = -100.0 * (float(hi - p) / float(hi)) if den != 0 else -float(hi - p) / float(PRICE_SCALE)
-                gap = gap_ts[k] >= now - window_ns
-                since = high[high_head]["ts"]
-                told = fire(down, -1, data[row[k]], now, hi, 1, since, observed, threshold, gap)
-                if told != NOTHING:
-                    count = emit(down, told, row[k], now, events, count)
-        elif what == CLOCK and ts[k] != 0:
-            if gone_quiet(up, ts[k], quiet_ns):
-                count = end(up, ts[k], row[k], events, count)
-            if gone_quiet(down, ts[k], quiet_ns):
-                count = end(down, ts[k], row[k], events, count)
-        k += 1
+    k, count, full = start, 0, len(events) - EVENTS_PER_ROW * STRETCH
+    while k < len(row) and count <= full:
+        if kind[k] not in (TRADE, FRESH):
+            if kind[k] == CLOCK and ts[k] != 0:
+                count = end_quiet(up, down, ts[k], quiet_ns, row[k], events, count)
+            k += 1
+            continue
+        if kind[k] == FRESH:
+            low_head, low_tail, high_head, high_tail = 0, 0, 0, 0
+        low_head, low_tail = enter(low, low_head, low_tail, price[k], ts[k], window_ns)
+        high_head, high_tail = enter(high, high_head, high_tail, price[k], ts[k], window_ns)
+        stop, lowest, highest = stretch(kind, ts, price, k, window_ns)
+        lo, hi = min(lowest, low[low_head]["price"]), max(highest, high[high_head]["price"])
+        least = least_of(lo, limit, den, share)  # nothing smaller reaches the limit, from whichever price
+        if hi - lo >= least or ts[stop - 1] >= quiet_from(up, down, quiet_ns):
+            lowest_yet, lowest_ts, highest_yet, highest_ts = price[k], ts[k], price[k], ts[k]
+            for i in range(k, stop):
+                now, p, r = ts[i], price[i], row[i]
+                gap = gap_ts[i] >= now - window_ns
+                count = end_quiet(up, down, now, quiet_ns, r, events, count)
+                if p <= lowest_yet:
+                    lowest_yet, lowest_ts = p, now
+                if p >= highest_yet:
+                    highest_yet, highest_ts = p, now
+                low_head = expire(low, low_head, now - window_ns)
+                high_head = expire(high, high_head, now - window_ns)
+                lo, since = low[low_head]["price"], low[low_head]["ts"]
+                if lowest_yet <= lo:
+                    lo, since = lowest_yet, lowest_ts
+                if p - lo >= least and reaches(p - lo, lo, limit, num, den, share):
+                    observed = 100.0 * (float(p - lo) / float(lo)) if den != 0 else float(p - lo) / float(PRICE_SCALE)
+                    if not hold(up, abs(observed), now):
+                        count = fire(up, 1, data, r, now, lo, 1, since, observed, threshold, gap, events, count)
+                hi, since = high[high_head]["price"], high[high_head]["ts"]
+                if highest_yet >= hi:
+                    hi, since = highest_yet, highest_ts
+                if hi - p >= least and reaches(hi - p, hi, limit, num, den, share):
+                    observed = -100.0 * (float(hi - p) / float(hi)) if den != 0 else -float(hi - p) / float(PRICE_SCALE)
+                    if not hold(down, abs(observed), now):
+                        count = fire(down, -1, data, r, now, hi, 1, since, observed, threshold, gap, events, count)
+        low_head, low_tail = absorb(low, low_head, low_tail, ts, price, k, stop, 1, lowest, window_ns)
+        high_head, high_tail = absorb(high, high_head, high_tail, ts, price, k, stop, -1, highest, window_ns)
+        k = stop
     ends[0], ends[1], ends[2], ends[3] = low_head, low_tail, high_head, high_tail
     return k, count
 

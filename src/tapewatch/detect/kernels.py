@@ -1,4 +1,4 @@
-"""Compiled numerics that rules share: exact shares of prices, extremes of a window, samples of seconds.
+"""Compiled numerics that rules share: exact shares of prices, samples of seconds.
 
 One source serves twice: numba compiles it, and with ``NUMBA_DISABLE_JIT=1`` the same lines run as
 plain Python. No fastmath: sums keep their order, products are not fused (see `docs/decisions`).
@@ -18,8 +18,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 NEVER = np.int64(np.iinfo(np.int64).min)
 """A time before all times."""
 
-EXTREME = np.dtype([("price", "i8"), ("ts", "i8"), ("until", "i8")])
-"""Entry of a monotonic queue: a price, when it traded, and when the next trade replaced it (0: not yet)."""
+FOREVER = 2**63 - 1
+"""A time after all times; a move that no move reaches."""
 
 SAMPLE = np.dtype([("price", "i8"), ("ts", "i8"), ("change", "f8")])
 """Last price of a completed second, the effective time of its trade, and the return from the sample before."""
@@ -28,9 +28,14 @@ SECOND = np.dtype([("price", "i8"), ("ts", "i8"), ("end", "i8")])
 """The second in progress: last price, its time, and the first ns of the next second (0: none in progress)."""
 
 
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+"""Kernels allocate nothing, so they need no reference counts (`_nrt`): numba would count those of arrays with locked
+instructions at every call between kernels, which cost more than the loops themselves."""
+
+
 def kernel(function: F) -> F:
     """Compile a plain loop, cached on disk, without the interpreter's lock."""
-    return cast("F", njit(cache=True, nogil=True, error_model="numpy")(function))
+    return cast("F", njit(**_OPTIONS)(function))
 
 
 @kernel
@@ -58,43 +63,9 @@ def reaches(move: int, value: int, limit: int, num: int, den: int, share: float)
 
 
 @kernel
-def push_low(queue: NDArray[np.void], head: int, tail: int, price: int, ts: int) -> int:
-    """Append a row to the queue whose head is the lowest price; return the new tail.
-
-    A row at the same price takes over, so that the head is always the latest row at its price.
-    """
-    while tail > head and queue[tail - 1]["price"] >= price:
-        tail -= 1
-    queue[tail]["price"] = price
-    queue[tail]["ts"] = ts
-    queue[tail]["until"] = 0
-    return tail + 1
-
-
-@kernel
-def push_high(queue: NDArray[np.void], head: int, tail: int, price: int, ts: int) -> int:
-    """Append a row to the queue whose head is the highest price; return the new tail."""
-    while tail > head and queue[tail - 1]["price"] <= price:
-        tail -= 1
-    queue[tail]["price"] = price
-    queue[tail]["ts"] = ts
-    queue[tail]["until"] = 0
-    return tail + 1
-
-
-@kernel
-def advance(queue: NDArray[np.void], head: int, tail: int, ts: int, window_ns: int) -> int:
-    """Let a new row at `ts` replace the last one and drop what left the window; return the new head.
-
-    A row stays while its price was in force at some time of the window, that is until the row
-    after it lies before the window's start: the last row before the window stays.
-    """
-    if tail > head:
-        queue[tail - 1]["until"] = ts
-        start = ts - window_ns
-        while queue[head]["until"] < start:  # ends at the last row, whose end is `ts`
-            head += 1
-    return head
+def least_of(value: int, limit: int, den: int, share: float) -> int:
+    """Find a move below which `reaches` is false for `value` and everything above it."""
+    return limit if den == 0 else int(share * float(value) * (1.0 - 1e-12))
 
 
 @kernel
@@ -150,6 +121,38 @@ def sigma_of_prices(samples: NDArray[np.void], tail: int, count: int) -> float:
         d = float(samples[k]["price"]) - mean
         squares += d * d
     return float(np.sqrt(squares / count))
+
+
+# The exact σ waits for one addition after another. Most rows stand clearly above or below it, and
+# bounds of it, from four sums at a time, decide those; their margins are a thousand times what rounding can do.
+
+
+@kernel
+def bounds_of_returns(samples: NDArray[np.void], tail: int, returns: int) -> tuple[float, float]:
+    """Find two numbers that `sigma_of_returns` lies between."""
+    sums, squares = np.float64(0.0), np.float64(0.0)
+    for k in range(tail - returns, tail):
+        change = samples[k]["change"]
+        sums += change
+        squares += change * change
+    mean, square = sums / returns, squares / returns
+    variance, margin = square - mean * mean, 1e-12 * square
+    return float(np.sqrt(max(variance - margin, 0.0))) * (1.0 - 1e-9), float(np.sqrt(variance + margin)) * (1.0 + 1e-9)
+
+
+@kernel
+def bounds_of_prices(samples: NDArray[np.void], tail: int, count: int, total: int) -> tuple[float, float]:
+    """Find two numbers that `sigma_of_prices` lies between, given the sum of its samples."""
+    even, odd = 0.0, 0.0
+    for k in range(tail - count, tail - 1, 2):
+        d, e = float(count * samples[k]["price"] - total), float(count * samples[k + 1]["price"] - total)
+        even += d * d
+        odd += e * e
+    if count % 2 == 1:
+        d = float(count * samples[tail - 1]["price"] - total)
+        odd += d * d
+    sigma = float(np.sqrt((even + odd) / count)) / count
+    return sigma * (1.0 - 1e-9), sigma * (1.0 + 1e-9) + 1e-12 * (float(total) / count)
 
 
 @kernel

@@ -7,8 +7,18 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from tapewatch.detect import samples
-from tapewatch.detect.anomaly import NOTHING, emit, end, fire, gone_quiet
-from tapewatch.detect.kernels import complete_second, enter_second, kernel, reaches, sigma_of_prices, slide_sum
+from tapewatch.detect.anomaly import end_quiet, fire, hold, quiet_from
+from tapewatch.detect.kernels import (
+    FOREVER,
+    bounds_of_prices,
+    complete_second,
+    enter_second,
+    kernel,
+    least_of,
+    reaches,
+    sigma_of_prices,
+    slide_sum,
+)
 from tapewatch.detect.rule import (
     CLOCK,
     EVENTS_PER_ROW,
@@ -66,53 +76,52 @@ def _loop(
     events: NDArray[np.void],
 ) -> tuple[int, int]:
     head, tail = ends[0], ends[1]
-    summed, total = -2, 0  # Σ of the n samples before `summed`
-    known, sigma = -1, 0.0  # σ is computed at most once a second, and only behind the floor
     share = float(num) / float(den) if den != 0 else 0.0
     up, down = slots[0], slots[1]
-    count = 0
-    k = start
-    rows = len(row)
-    full = len(events) - EVENTS_PER_ROW
-    while k < rows and count <= full:
-        what = kind[k]
-        if what in (TRADE, FRESH):
+    seen, total, least = -2, 0, FOREVER  # Σ of the n samples before `seen`, and a deviation too small to fire, times n
+    bounded, at_least, at_most = -1, 0.0, 0.0  # σ lies between; wanted at most once a second, and only behind the floor
+    k, count, full = start, 0, len(events) - EVENTS_PER_ROW
+    while k < len(row) and count <= full:
+        now = ts[k]
+        if kind[k] not in (TRADE, FRESH):
+            if kind[k] == CLOCK and now != 0:
+                count = end_quiet(up, down, now, quiet_ns, row[k], events, count)
+            k += 1
+            continue
+        if kind[k] == FRESH:
+            head, seen, least = tail, tail, FOREVER
+            second[0]["end"] = 0
+        if now >= second[0]["end"] and second[0]["end"] != 0:
+            tail = complete_second(second, taken, head, tail)
+        enter_second(second, price[k], now)
+        count = end_quiet(up, down, now, quiet_ns, row[k], events, count)
+        if tail - head >= n and seen != tail:
+            total = slide_sum(taken, total, seen, tail, n)
+            seen = tail
+            least = least_of(total, n * floor_units, den, share)
+        before = min(second[0]["end"], quiet_from(up, down, quiet_ns))
+        while True:  # the trades of this second
             now, p = ts[k], price[k]
-            if what == FRESH:
-                head = tail
-                second[0]["end"] = 0
-            if now >= second[0]["end"] and second[0]["end"] != 0:
-                tail = complete_second(second, taken, head, tail)
-            if gone_quiet(up, now, quiet_ns):
-                count = end(up, now, row[k], events, count)
-            if gone_quiet(down, now, quiet_ns):
-                count = end(down, now, row[k], events, count)
-            if tail - head >= n:
-                if summed != tail:
-                    total = slide_sum(taken, total, summed, tail, n)
-                    summed = tail
-                deviation = n * p - total  # both fit an int64 for 90 samples, so this is the sum of differences
-                if reaches(abs(deviation), total, n * floor_units, num, den, share):
-                    if known != tail:
-                        known = tail
-                        sigma = sigma_of_prices(taken, tail, n)
-                    if float(abs(deviation)) / float(n) >= sigmas * sigma:
-                        floor = float(total) / float(n) * float(num) / float(den) if den != 0 else float(floor_units)
-                        threshold = max(sigmas * sigma, floor) / float(PRICE_SCALE)
-                        observed = float(deviation) / float(n * PRICE_SCALE)
-                        gap = gap_ts[k] >= taken[tail - n]["ts"]
-                        since = taken[tail - 1]["ts"]
-                        slot, way = (up, 1) if deviation > 0 else (down, -1)
-                        told = fire(slot, way, data[row[k]], now, total, n, since, observed, threshold, gap)
-                        if told != NOTHING:
-                            count = emit(slot, told, row[k], now, events, count)
-            enter_second(second, p, now)
-        elif what == CLOCK and ts[k] != 0:
-            if gone_quiet(up, ts[k], quiet_ns):
-                count = end(up, ts[k], row[k], events, count)
-            if gone_quiet(down, ts[k], quiet_ns):
-                count = end(down, ts[k], row[k], events, count)
-        k += 1
+            deviation = n * p - total  # both fit an int64 for 90 samples, so this is the sum of differences
+            if abs(deviation) >= least and reaches(abs(deviation), total, n * floor_units, num, den, share):
+                slot, way = (up, 1) if deviation > 0 else (down, -1)
+                size = float(abs(deviation)) / float(n)
+                if bounded != tail:
+                    bounded = tail
+                    at_least, at_most = bounds_of_prices(taken, tail, n, total)
+                if size >= sigmas * at_least and (slot["open"] == 0 or size < sigmas * at_most):
+                    at_least = at_most = sigma_of_prices(taken, tail, n)
+                observed = float(deviation) / float(n * PRICE_SCALE)
+                if size >= sigmas * at_least and not hold(slot, abs(observed), now):
+                    floor = float(total) / float(n) * float(num) / float(den) if den != 0 else float(floor_units)
+                    threshold = max(sigmas * at_least, floor) / float(PRICE_SCALE)
+                    gap, since = gap_ts[k] >= taken[tail - n]["ts"], taken[tail - 1]["ts"]
+                    count = fire(slot, way, data, row[k], now, total, n, since, observed, threshold, gap, events, count)
+                    before = min(before, quiet_from(up, down, quiet_ns))
+            k += 1
+            if k == len(row) or kind[k] != TRADE or ts[k] >= before or count > full:
+                break
+        enter_second(second, price[k - 1], ts[k - 1])
     ends[0], ends[1] = head, tail
     return k, count
 

@@ -10,8 +10,17 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from tapewatch.detect import samples
-from tapewatch.detect.anomaly import NOTHING, emit, end, fire, gone_quiet
-from tapewatch.detect.kernels import complete_second, enter_second, kernel, reaches, sigma_of_returns
+from tapewatch.detect.anomaly import end_quiet, fire, hold, quiet_from
+from tapewatch.detect.kernels import (
+    FOREVER,
+    bounds_of_returns,
+    complete_second,
+    enter_second,
+    kernel,
+    least_of,
+    reaches,
+    sigma_of_returns,
+)
 from tapewatch.detect.rule import (
     CLOCK,
     EVENTS_PER_ROW,
@@ -69,50 +78,52 @@ def _loop(
     events: NDArray[np.void],
 ) -> tuple[int, int]:
     head, tail = ends[0], ends[1]
-    known, sigma = -1, 0.0  # σ is computed at most once a second, and only behind the floor
     share = float(num) / float(den) if den != 0 else 0.0
     up, down = slots[0], slots[1]
-    count = 0
-    k = start
-    rows = len(row)
-    full = len(events) - EVENTS_PER_ROW
-    while k < rows and count <= full:
-        what = kind[k]
-        if what in (TRADE, FRESH):
+    seen, base, least = -1, 0, FOREVER  # as of the second before `seen`: its price, and a move too small to fire
+    bounded, at_least, at_most = -1, 0.0, 0.0  # σ lies between; wanted at most once a second, and only behind the floor
+    k, count, full = start, 0, len(events) - EVENTS_PER_ROW
+    while k < len(row) and count <= full:
+        now = ts[k]
+        if kind[k] not in (TRADE, FRESH):
+            if kind[k] == CLOCK and now != 0:
+                count = end_quiet(up, down, now, quiet_ns, row[k], events, count)
+            k += 1
+            continue
+        if kind[k] == FRESH:
+            head, seen, least = tail, tail, FOREVER
+            second[0]["end"] = 0
+        if now >= second[0]["end"] and second[0]["end"] != 0:
+            tail = complete_second(second, taken, head, tail)
+        enter_second(second, price[k], now)
+        count = end_quiet(up, down, now, quiet_ns, row[k], events, count)
+        if tail - head > returns and seen != tail:
+            seen = tail
+            base = taken[tail - 1]["price"]
+            least = least_of(base, floor_units, den, share)
+        before = min(second[0]["end"], quiet_from(up, down, quiet_ns))
+        while True:  # the trades of this second
             now, p = ts[k], price[k]
-            if what == FRESH:
-                head = tail
-                second[0]["end"] = 0
-            if now >= second[0]["end"] and second[0]["end"] != 0:
-                tail = complete_second(second, taken, head, tail)
-            if gone_quiet(up, now, quiet_ns):
-                count = end(up, now, row[k], events, count)
-            if gone_quiet(down, now, quiet_ns):
-                count = end(down, now, row[k], events, count)
-            if tail - head > returns:
-                base = taken[tail - 1]["price"]
-                move = p - base
-                if reaches(abs(move), base, floor_units, num, den, share):
-                    if known != tail:
-                        known = tail
-                        sigma = sigma_of_returns(taken, tail, returns)
-                    if abs(float(p) / float(base) - 1.0) >= sigmas * sigma:
-                        floor = float(base) * float(num) / float(den) if den != 0 else float(floor_units)
-                        threshold = max(sigmas * sigma * float(base), floor) / float(PRICE_SCALE)
-                        observed = float(move) / float(PRICE_SCALE)
-                        gap = gap_ts[k] >= taken[tail - 1 - returns]["ts"]
-                        since = taken[tail - 1]["ts"]
-                        slot, way = (up, 1) if move > 0 else (down, -1)
-                        told = fire(slot, way, data[row[k]], now, base, 1, since, observed, threshold, gap)
-                        if told != NOTHING:
-                            count = emit(slot, told, row[k], now, events, count)
-            enter_second(second, p, now)
-        elif what == CLOCK and ts[k] != 0:
-            if gone_quiet(up, ts[k], quiet_ns):
-                count = end(up, ts[k], row[k], events, count)
-            if gone_quiet(down, ts[k], quiet_ns):
-                count = end(down, ts[k], row[k], events, count)
-        k += 1
+            move = p - base
+            if abs(move) >= least and reaches(abs(move), base, floor_units, num, den, share):
+                slot, way = (up, 1) if move > 0 else (down, -1)
+                size = abs(float(p) / float(base) - 1.0)
+                if bounded != tail:
+                    bounded = tail
+                    at_least, at_most = bounds_of_returns(taken, tail, returns)
+                if size >= sigmas * at_least and (slot["open"] == 0 or size < sigmas * at_most):
+                    at_least = at_most = sigma_of_returns(taken, tail, returns)
+                observed = float(move) / float(PRICE_SCALE)
+                if size >= sigmas * at_least and not hold(slot, abs(observed), now):
+                    floor = float(base) * float(num) / float(den) if den != 0 else float(floor_units)
+                    threshold = max(sigmas * at_least * float(base), floor) / float(PRICE_SCALE)
+                    gap, since = gap_ts[k] >= taken[tail - 1 - returns]["ts"], taken[tail - 1]["ts"]
+                    count = fire(slot, way, data, row[k], now, base, 1, since, observed, threshold, gap, events, count)
+                    before = min(before, quiet_from(up, down, quiet_ns))
+            k += 1
+            if k == len(row) or kind[k] != TRADE or ts[k] >= before or count > full:
+                break
+        enter_second(second, price[k - 1], ts[k - 1])
     ends[0], ends[1] = head, tail
     return k, count
 
