@@ -26,6 +26,15 @@ def no_stream_of_an_earlier_test() -> Iterator[None]:
             logger.removeHandler(handler)
 
 
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """Take back what a command that ran in this process has set for our log."""
+    ours = logging.getLogger("tapewatch")
+    before = ours.handlers[:], ours.level, ours.propagate
+    yield
+    ours.handlers[:], ours.level, ours.propagate = before
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder of real recordings, which carry no licence to be part of the project."""

@@ -136,9 +136,9 @@ WRONG = {
     "a wrong limit": (("DAY", "--set", "rules.pct_spike.threshold_pct=-1"), 2, "rules.pct_spike: Expected `float` >= "),
     "no such setting": (("DAY", "--set", "x"), 2, "--set expects section.key=value, found 'x'"),
     "no configuration": (("DAY", "--config", "none.toml"), 2, "none.toml: cannot be read: No such file"),
-    "another format": (("DAY", "--format", "tape"), 1, "expected the format tape, found another"),
+    "another format": (("DAY", "--format", "tape"), 2, "expected the format tape, found another"),
     "cut short": (("CUT",), 1, "cut.csv.gz: expected a whole file, found it damaged or cut short"),
-    "no tape": (("NOTES",), 1, "notes.txt: expected a recorded tape (tape, aggtrades, "),
+    "no tape": (("NOTES",), 2, "notes.txt: expected a recorded tape (tape, aggtrades, "),
 }
 
 
