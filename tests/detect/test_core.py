@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from support.markets import Tape, seeded
+from support.markets import START, Tape, seeded
 from tapewatch.detect.core import Detector, Ledger, replay
 from tapewatch.detect.rules import RULES, RuleBook
 from tapewatch.errors import ConfigError, SnapshotError
-from tapewatch.model import Kind, Lane
+from tapewatch.model import NS, Kind, Lane
 
 BTC, DOGE = Lane("coinbase", "BTC-USD"), Lane("coinbase", "DOGE-USD")
 
@@ -38,6 +38,28 @@ def test_a_disarmed_rule_reports_what_it_had_open() -> None:
     other = Detector.restore(RuleBook.of({"abs_jump": {"armed": False}}), detector.snapshot())
     assert [c.anomaly.rule for c in other.update(Tape(BTC).rows()).changes] == ["abs_jump"]
     assert "abs_jump" not in other.armed(BTC)
+
+
+def test_a_restart_keeps_the_times_of_the_steps() -> None:
+    tape = (
+        Tape(DOGE)
+        .trade(0, "1")
+        .trade(1, "1.0025")
+        .trade(2, "1.005")
+        .trade(3, "1.02")
+        .trade("3.5", "1.03")
+        .trade(4, "1.04")
+    )
+    rows = tape.trade(200, "1.04").rows()
+    detector = Detector(RuleBook.default())
+    told = [detector.update(rows.part(0, 4)).changes]
+    (at_stop,) = detector.open_anomalies()
+    detector = Detector.restore(RuleBook.default(), detector.snapshot())
+    assert detector.open_anomalies() == [at_stop]
+    told.append(detector.update(rows.part(4, 7)).changes)
+    steps = [c.anomaly.escalated_ts for changes in told for c in changes if c.anomaly.rule == "pct_spike"]
+    two, three, four = (START + second * NS for second in (2, 3, 4))
+    assert steps == [(), (two,), (two, three, three), (two, three, three, four), (two, three, three, four)]
 
 
 def test_ledgers_tell_the_highest_id_and_the_open_gaps() -> None:

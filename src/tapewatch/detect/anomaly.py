@@ -6,7 +6,7 @@ In: rows on which a rule is true. Out: events (opened, escalated, ended), each w
 import numpy as np
 from numpy.typing import NDArray
 
-from tapewatch.detect.kernels import FOREVER, kernel
+from tapewatch.detect.kernels import FOREVER, NEVER, kernel
 from tapewatch.model import NS, Flag, Quality
 
 STEPS_MAX = 80
@@ -18,40 +18,36 @@ LATE_NS = 10 * NS
 ENDED, OPENED, ESCALATED = 0, 1, 2
 """Values of `change`; on one row ends come first."""
 
-SLOT = np.dtype(
-    [
-        # set where the record leaves as an event
-        ("row", "i8"),  # index of the row in its batch
-        ("at", "i8"),
-        ("change", "i1"),
-        # state of the event in progress
-        ("open", "u1"),
-        ("direction", "i1"),  # +1 up, -1 down, 0 none
-        ("quality", "u1"),  # index into QUALITIES
-        ("history", "u1"),
-        ("opened_ts", "i8"),
-        ("key", "i8"),  # what makes the id unique: trade id, or time of a silence
-        ("price", "i8"),
-        ("reference", "i8"),  # price, or sum of `reference_n` prices
-        ("reference_n", "i8"),
-        ("reference_ts", "i8"),
-        ("observed", "f8"),
-        ("threshold", "f8"),
-        ("next_step", "f8"),  # threshold times 2, 4, 8 …: the size that escalates next
-        ("peak_observed", "f8"),
-        ("peak_price", "i8"),
-        ("peak_ts", "i8"),
-        ("peak_reference", "i8"),
-        ("peak_reference_n", "i8"),
-        ("peak_reference_ts", "i8"),
-        ("last_ts", "i8"),
-        ("triggers", "i8"),
-        ("span", "i8"),  # second number of a range: last id of a gap
-        ("escalation", "i8"),
-        ("steps", "i8", (STEPS_MAX,)),
-    ],
-    align=True,
-)
+STORY = [
+    ("direction", "i1"),  # +1 up, -1 down, 0 none
+    ("quality", "u1"),  # index into QUALITIES
+    ("history", "u1"),
+    ("opened_ts", "i8"),
+    ("key", "i8"),  # what makes the id unique: trade id, or time of a silence
+    ("price", "i8"),
+    ("reference", "i8"),  # price, or sum of `reference_n` prices
+    ("reference_n", "i8"),
+    ("reference_ts", "i8"),
+    ("observed", "f8"),
+    ("threshold", "f8"),
+    ("peak_observed", "f8"),
+    ("peak_price", "i8"),
+    ("peak_ts", "i8"),
+    ("peak_reference", "i8"),
+    ("peak_reference_n", "i8"),
+    ("peak_reference_ts", "i8"),
+    ("last_ts", "i8"),
+    ("triggers", "i8"),
+    ("span", "i8"),  # second number of a range: last id of a gap
+    ("escalation", "i8"),  # steps reached; their times are kept apart, because slots are copied often and reach few
+]
+"""What slots and events have in common."""
+
+SLOT = np.dtype([("open", "u1"), *STORY, ("next_step", "f8")], align=True)
+"""Event in progress; `next_step` is the size that escalates next: threshold times 2, 4, 8 …"""
+
+EVENT = np.dtype([("change", "i1"), *STORY, ("row", "i8"), ("at", "i8")], align=True)
+"""What leaves: a slot as it stood at time `at`, on row `row` of its batch."""
 
 _HISTORY = np.uint16(Flag.HISTORY)
 
@@ -67,10 +63,31 @@ def was_history(row: np.void) -> int:
 @kernel
 def emit(slot: np.void, change: int, row: int, at: int, events: NDArray[np.void], count: int) -> int:
     """Copy a slot as it stands to the events; return their new count."""
-    events[count] = slot
-    events[count]["row"] = row
-    events[count]["at"] = at
-    events[count]["change"] = change
+    event = events[count]
+    event["row"] = row
+    event["at"] = at
+    event["change"] = change
+    event["direction"] = slot["direction"]
+    event["quality"] = slot["quality"]
+    event["history"] = slot["history"]
+    event["opened_ts"] = slot["opened_ts"]
+    event["key"] = slot["key"]
+    event["price"] = slot["price"]
+    event["reference"] = slot["reference"]
+    event["reference_n"] = slot["reference_n"]
+    event["reference_ts"] = slot["reference_ts"]
+    event["observed"] = slot["observed"]
+    event["threshold"] = slot["threshold"]
+    event["peak_observed"] = slot["peak_observed"]
+    event["peak_price"] = slot["peak_price"]
+    event["peak_ts"] = slot["peak_ts"]
+    event["peak_reference"] = slot["peak_reference"]
+    event["peak_reference_n"] = slot["peak_reference_n"]
+    event["peak_reference_ts"] = slot["peak_reference_ts"]
+    event["last_ts"] = slot["last_ts"]
+    event["triggers"] = slot["triggers"]
+    event["span"] = slot["span"]
+    event["escalation"] = slot["escalation"]
     return count + 1
 
 
@@ -171,18 +188,48 @@ def fire(
     slot["peak_reference"] = reference
     slot["peak_reference_n"] = reference_n
     slot["peak_reference_ts"] = reference_ts
-    if escalate(slot, size, ts) or opens:
+    if escalate(slot, size) or opens:
         count = emit(slot, OPENED if opens else ESCALATED, row, ts, events, count)
     return count
 
 
 @kernel
-def escalate(slot: np.void, size: float, ts: int) -> bool:
-    """Note each step of 2, 4, 8 … times the limit that `size` reaches first; tell whether one was."""
+def escalate(slot: np.void, size: float) -> bool:
+    """Count each step of 2, 4, 8 … times the limit that `size` reaches first; tell whether one was."""
     if size < slot["next_step"]:
         return False
     while size >= slot["next_step"] and slot["escalation"] < STEPS_MAX:
-        slot["steps"][slot["escalation"]] = ts
         slot["escalation"] += 1
         slot["next_step"] *= 2.0
     return True
+
+
+def steps_of(events: NDArray[np.void], steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """List the times of the steps that events count, one event's after another's.
+
+    Parameters
+    ----------
+    events
+        Dtype EVENT, of one rule on one lane, in their order. A step is reached at the first event that counts it.
+    steps
+        Shape (2, STEPS_MAX): times of the steps of the last anomaly that went up (or has no direction), and of the
+        last that went down. Brought up to date.
+    """
+    told = np.empty(int(events["escalation"].sum()), np.int64)
+    _follow(events, steps, told)
+    return told
+
+
+@kernel
+def _follow(events: NDArray[np.void], steps: NDArray[np.int64], told: NDArray[np.int64]) -> None:
+    place = 0
+    for e in range(len(events)):
+        side = 1 if events[e]["direction"] < 0 else 0
+        if events[e]["change"] == OPENED:
+            for step in range(STEPS_MAX):
+                steps[side, step] = NEVER
+        for step in range(events[e]["escalation"]):
+            if steps[side, step] == NEVER:
+                steps[side, step] = events[e]["at"]
+            told[place] = steps[side, step]
+            place += 1

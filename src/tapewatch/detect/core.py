@@ -14,8 +14,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from tapewatch.detect.admit import GAP, GAPS_MAX, HEAD, admit, fresh_head
-from tapewatch.detect.anomaly import ENDED, SLOT
-from tapewatch.detect.kernels import Scratch, writable
+from tapewatch.detect.anomaly import ENDED, EVENT, SLOT, STORY, steps_of
+from tapewatch.detect.kernels import Scratch
 from tapewatch.detect.record import Teller
 from tapewatch.detect.rule import Rule, RuleState, Work
 from tapewatch.detect.rules import RULES, RuleBook
@@ -28,11 +28,17 @@ BLOCK = 16_384
 EVENTS = 256
 """Events that a rule's loop may write before it pauses."""
 
-VERSION = 1
+VERSION = 2
 """Of the snapshot's layout."""
 
-Told = tuple[Teller, bytes, NDArray[np.int64]]
-"""Who can put the events of one rule on one lane into words; the events, records of dtype SLOT; their ordinals."""
+
+class Told(NamedTuple):
+    """Events of one rule on one lane (dtype EVENT), the times of their steps, their ordinals, and who words them."""
+
+    teller: Teller
+    events: NDArray[np.void]
+    steps: NDArray[np.int64]
+    ordinals: NDArray[np.int64]
 
 
 class Update:
@@ -53,8 +59,8 @@ class Update:
         """Changes in the order of their rows; on one row ends first, then rules in table order, up before down."""
         by_row = [
             (row, change.ordinal, change)
-            for teller, events, ordinals in self._told
-            for row, change in teller.changes(np.frombuffer(events, SLOT), ordinals.tolist())
+            for teller, events, steps, ordinals in self._told
+            for row, change in teller.changes(events, steps, ordinals)
         ]
         by_row.sort(key=lambda item: item[:2])
         return [change for _, _, change in by_row]
@@ -62,10 +68,10 @@ class Update:
     def ended(self) -> list[Anomaly]:
         """List the anomalies that ended, in no order: all that is asked of a tape that is only replayed."""
         ended = []
-        for teller, events, ordinals in self._told:
-            records = np.frombuffer(events, SLOT)
-            ends = records["change"] == ENDED
-            ended += [change.anomaly for _, change in teller.changes(records[ends], ordinals[ends].tolist())]
+        for teller, events, steps, ordinals in self._told:
+            ends = events["change"] == ENDED
+            own = steps[np.repeat(ends, events["escalation"])]
+            ended += [change.anomaly for _, change in teller.changes(events[ends], own, ordinals[ends])]
         return ended
 
 
@@ -95,15 +101,17 @@ class _Lane:
             if (params := rules.params(rule, lane.symbol)) is not None
         ]
 
-    def number(self, found: list[tuple[int, bytes]]) -> list[Told]:
+    def number(self, found: list[tuple[int, NDArray[np.void]]]) -> list[Told]:
         """Give a block's events of all rules their ordinals; the count is state, so that divisions number alike."""
-        keys = np.concatenate([self._keys(order, np.frombuffer(part, SLOT)) for order, part in found])
+        keys = np.concatenate([self._keys(order, events) for order, events in found])
         ordinals = np.empty(len(keys), np.int64)
         ordinals[np.argsort(keys)] = np.arange(len(keys)) + self.head[0]["ordinal"]
         self.head[0]["ordinal"] += len(keys)
-        counts = [len(part) // SLOT.itemsize for _, part in found]
-        parts = np.split(ordinals, np.cumsum(counts)[:-1])
-        return [(self.rules[order].teller, part, own) for (order, part), own in zip(found, parts, strict=True)]
+        parts = np.split(ordinals, np.cumsum([len(events) for _, events in found])[:-1])
+        return [
+            Told(self.rules[order].teller, events, steps_of(events, self.rules[order].state.steps), own)
+            for (order, events), own in zip(found, parts, strict=True)
+        ]
 
     def _keys(self, order: int, events: NDArray[np.void]) -> NDArray[np.int64]:
         # one number an event, in the order of telling: row, ends first, rule, up before down; no two are equal
@@ -163,7 +171,7 @@ class Detector:
         self._rules = rules
         self._lanes: dict[Lane, _Lane] = {}
         self._names: tuple[Lane, ...] = ()
-        self._events = np.zeros(EVENTS, SLOT)
+        self._events = np.zeros(EVENTS, EVENT)
         self._scratch = Scratch()
         self._columns = tuple(np.empty(BLOCK, dtype) for dtype in ("i8", "u1", "i8", "i8", "i8", "i8", "i8"))
 
@@ -188,10 +196,10 @@ class Detector:
     def open_anomalies(self) -> list[Anomaly]:
         """List what is open, as it stands, by lane, rule and direction."""
         return [
-            anomaly
+            armed.teller.record(slot, steps)
             for lane in self._lanes.values()
             for armed in lane.rules
-            for anomaly in armed.teller.records(armed.state.slots[armed.state.slots["open"] == 1])
+            for slot, steps in armed.state.open()
         ]
 
     def armed(self, lane: Lane) -> tuple[str, ...]:
@@ -260,7 +268,7 @@ class Detector:
             self._scratch,
         )
         found = [
-            (order, events)
+            (order, np.frombuffer(events, EVENT))
             for order, armed in enumerate(lane.rules)
             if (events := armed.rule.scan(work, armed.state, armed.params))
         ]
@@ -272,12 +280,15 @@ class Detector:
         for lane in self._lanes.values():
             for pending in lane.pending:
                 rule = by_name[pending.rule]
-                event = writable(pending.slot, SLOT)
-                event["row"], event["at"], event["change"] = -1, event["last_ts"], ENDED
+                slot, steps = _unpack(pending.slot)
+                event = np.zeros(1, EVENT)
+                for name, _ in STORY:
+                    event[name] = slot[name]
+                event["row"], event["at"], event["change"] = -1, slot["last_ts"], ENDED
                 ordinals = lane.head[0:1]["ordinal"].copy()
                 lane.head[0]["ordinal"] += 1
                 teller = Teller(lane.lane, rule, msgspec.json.decode(pending.params, type=rule.params))
-                told.append((teller, event.tobytes(), ordinals))
+                told.append(Told(teller, event, steps, ordinals))
             lane.pending = []
         return told
 
@@ -311,7 +322,7 @@ def _save(lane: _Lane) -> _SavedLane:
             _SavedRule(
                 armed.rule.name,
                 msgspec.json.encode(armed.params),
-                [_save_slot(armed.state.slots, d) for d in range(2)],
+                [slot.tobytes() + steps.tobytes() for slot, steps in armed.state.open()],
                 [armed.state.queues[name] for name in armed.rule.queues],
             )
             for armed in lane.rules
@@ -319,13 +330,9 @@ def _save(lane: _Lane) -> _SavedLane:
     )
 
 
-def _save_slot(slots: NDArray[np.void], d: int) -> bytes:
-    """Take out an open slot, without what earlier anomalies left behind in it."""
-    if not slots[d]["open"]:
-        return b""
-    slot = writable(slots[d : d + 1].tobytes(), SLOT)
-    slot[0]["steps"][slot[0]["escalation"] :] = 0
-    return slot.tobytes()
+def _unpack(saved: bytes) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """Read a slot, shape (1,), and the times of its steps, which stand behind it."""
+    return np.frombuffer(saved, SLOT, 1), np.frombuffer(saved, np.int64, offset=SLOT.itemsize)
 
 
 def _restore(saved: _SavedLane, rules: RuleBook) -> _Lane:
@@ -338,10 +345,12 @@ def _restore(saved: _SavedLane, rules: RuleBook) -> _Lane:
     for one in saved.rules:
         armed = armed_now.get(one.name)
         if armed is None or msgspec.json.encode(armed.params) != one.params:
-            lane.pending += [_Pending(one.name, one.params, slot) for slot in one.slots if slot]
+            lane.pending += [_Pending(one.name, one.params, slot) for slot in one.slots]
             continue
-        for d, slot in enumerate(one.slots):
-            if slot:
-                armed.state.slots[d] = np.frombuffer(slot, SLOT)[0]
+        for saved_slot in one.slots:
+            slot, steps = _unpack(saved_slot)
+            side = int(slot[0]["direction"] < 0)
+            armed.state.slots[side] = slot[0]
+            armed.state.steps[side, : len(steps)] = steps
         armed.state.queues.update(zip(armed.rule.queues, one.queues, strict=True))
     return lane

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Literal
 
 import msgspec
@@ -9,13 +10,12 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from tapewatch.detect.anomaly import ENDED, QUALITIES, SLOT
+from tapewatch.detect.anomaly import ENDED, QUALITIES
 from tapewatch.detect.rule import Facts, Rule, parameters
 from tapewatch.model import NS, PRICE_SCALE, Anomaly, Change, Direction, Lane
 
 CHANGES: tuple[Literal["ended", "opened", "escalated"], ...] = ("ended", "opened", "escalated")
 DIRECTIONS: dict[int, Direction | None] = {1: "up", -1: "down", 0: None}
-_SCALARS = [name for name in SLOT.names or () if name != "steps"]
 
 
 class Teller:
@@ -33,18 +33,26 @@ class Teller:
         self._unit = rule.unit or lane.symbol.rpartition("-")[2]
         self._opening: dict[tuple[int, int], tuple[str, str, str]] = {}
 
-    def changes(self, events: NDArray[np.void], ordinals: list[int]) -> list[tuple[int, Change]]:
-        """Tell events, in their order, each with the index of its row."""
-        return [
-            (values["row"], Change(CHANGES[values["change"]], values["at"], ordinal, self._record(values, steps)))
-            for (values, steps), ordinal in zip(_plain(events), ordinals, strict=True)
-        ]
+    def changes(
+        self, events: NDArray[np.void], steps: NDArray[np.int64], ordinals: NDArray[np.int64]
+    ) -> list[tuple[int, Change]]:
+        """Tell events, in their order, each with the index of its row.
 
-    def records(self, slots: NDArray[np.void]) -> list[Anomaly]:
-        """Build the records of open slots, as they stand."""
-        return [self._record({**values, "change": -1}, steps) for values, steps in _plain(slots)]
+        `steps` are the times of theirs, one event's after another's.
+        """
+        times = iter(steps.tolist())
+        told = []
+        for values, ordinal in zip(_plain(events), ordinals.tolist(), strict=True):
+            record = self._record(values, tuple(islice(times, values["escalation"])))
+            told.append((values["row"], Change(CHANGES[values["change"]], values["at"], ordinal, record)))
+        return told
 
-    def _record(self, values: dict[str, Any], steps: NDArray[np.int64]) -> Anomaly:
+    def record(self, slot: NDArray[np.void], steps: NDArray[np.int64]) -> Anomaly:
+        """Build the record of an open slot, shape (1,), as it stands."""
+        (values,) = _plain(slot)
+        return self._record({**values, "change": -1}, tuple(steps.tolist()))
+
+    def _record(self, values: dict[str, Any], steps: tuple[int, ...]) -> Anomaly:
         direction, key = values["direction"], values["key"]
         opening = self._opening.get((direction, key))
         if opening is None:
@@ -77,7 +85,7 @@ class Teller:
             ended_ts=values["last_ts"] if values["change"] == ENDED else None,
             triggers=values["triggers"],
             escalation=values["escalation"],
-            escalated_ts=tuple(steps[: values["escalation"]].tolist()),
+            escalated_ts=steps,
             quality=QUALITIES[values["quality"]],
             history=bool(values["history"]),
             explain=opening[2],
@@ -116,8 +124,6 @@ def printed(units: int, count: int = 1) -> float:
     return float(units) / float(count * PRICE_SCALE)
 
 
-def _plain(records: NDArray[np.void]) -> list[tuple[dict[str, Any], NDArray[np.int64]]]:
-    plain = records[_SCALARS].tolist()
-    return [
-        (dict(zip(_SCALARS, values, strict=True)), steps) for values, steps in zip(plain, records["steps"], strict=True)
-    ]
+def _plain(records: NDArray[np.void]) -> list[dict[str, Any]]:
+    names = records.dtype.names or ()
+    return [dict(zip(names, values, strict=True)) for values in records.tolist()]

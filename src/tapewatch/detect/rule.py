@@ -11,8 +11,8 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from tapewatch.detect.anomaly import SLOT
-from tapewatch.detect.kernels import Scratch
+from tapewatch.detect.anomaly import SLOT, STEPS_MAX
+from tapewatch.detect.kernels import NEVER, Scratch
 from tapewatch.detect.words import plain_text
 from tapewatch.model import NS, PRICE_SCALE, Kind, Lane, Severity
 
@@ -48,7 +48,7 @@ class Work(NamedTuple):
     special
         Indices into the columns of the rows that are no trades; what feed rules loop over.
     events
-        Buffer for events, dtype SLOT.
+        Buffer for events, dtype EVENT.
     scratch
         Buffers for queues.
     """
@@ -72,12 +72,20 @@ class RuleState(NamedTuple):
     ----------
     slots
         Shape (2,), dtype SLOT: the anomaly going up and the one going down (feed rules use the first).
+    steps
+        Shape (2, STEPS_MAX): when these reached the steps that they count; NEVER beyond.
     queues
         Records of the dtypes that the rule declares, e.g. the extremes of its window, as bytes.
     """
 
     slots: NDArray[np.void]
+    steps: NDArray[np.int64]
     queues: dict[str, bytes]
+
+    def open(self) -> list[tuple[NDArray[np.void], NDArray[np.int64]]]:
+        """List what is open: its slot, shape (1,), and the times of its steps."""
+        sides = np.flatnonzero(self.slots["open"])
+        return [(self.slots[d : d + 1], self.steps[d, : self.slots[d]["escalation"]]) for d in sides]
 
 
 class Facts(NamedTuple):
@@ -97,7 +105,7 @@ class Facts(NamedTuple):
 
 
 Scan = Callable[[Work, RuleState, Any], bytes]
-"""Folds one lane's new rows and returns events, records of dtype SLOT."""
+"""Folds one lane's new rows and returns events, records of dtype EVENT."""
 
 
 class Rule(NamedTuple):
@@ -125,7 +133,7 @@ class Rule(NamedTuple):
 
     def fresh(self) -> RuleState:
         """Build the state of a lane that has seen nothing."""
-        return RuleState(np.zeros(2, SLOT), dict.fromkeys(self.queues, b""))
+        return RuleState(np.zeros(2, SLOT), np.full((2, STEPS_MAX), NEVER), dict.fromkeys(self.queues, b""))
 
 
 def parameters(params: Struct) -> dict[str, str]:
@@ -138,7 +146,7 @@ def drain(loop: Callable[[int], tuple[int, int]], work: Work, rows: int) -> byte
     """Run a loop that stops when the buffer of events is full, until all `rows` are done.
 
     `loop` takes the row to start at and returns the row it stopped before and the events it wrote.
-    Returns records of dtype SLOT.
+    Returns records of dtype EVENT.
     """
     parts: list[bytes] = []
     row = 0

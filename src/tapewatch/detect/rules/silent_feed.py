@@ -35,7 +35,7 @@ def _loop(
     slots: NDArray[np.void],
     events: NDArray[np.void],
 ) -> tuple[int, int]:
-    slot, blank = slots[0], slots[1]  # the second slot of a feed rule stays blank
+    slot = slots[0]
     count = 0
     s = start
     while s < len(special) and count <= len(events) - EVENTS_PER_ROW:
@@ -48,7 +48,6 @@ def _loop(
                 observed = float(now - heard) / float(NS)
                 fresh = slot["open"] == 0
                 if fresh:
-                    slots[0] = blank
                     slot["open"] = 1
                     slot["history"] = was_history(data[r])
                     slot["opened_ts"] = now
@@ -57,13 +56,16 @@ def _loop(
                     slot["observed"] = observed
                     slot["threshold"] = threshold
                     slot["next_step"] = 2.0 * threshold
+                    slot["peak_observed"] = 0.0
+                    slot["triggers"] = 0
+                    slot["escalation"] = 0
                 slot["triggers"] += 1
                 slot["last_ts"] = now
                 if observed > slot["peak_observed"]:
                     slot["peak_observed"] = observed
                     slot["peak_ts"] = now
                     slot["peak_reference_ts"] = heard
-                reached = escalate(slot, observed, now)
+                reached = escalate(slot, observed)
                 if fresh:
                     count = emit(slot, OPENED, r, now, events, count)
                 elif reached:

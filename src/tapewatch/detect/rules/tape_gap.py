@@ -27,7 +27,7 @@ def _loop(
     slots: NDArray[np.void],
     events: NDArray[np.void],
 ) -> tuple[int, int]:
-    slot, blank = slots[0], slots[1]  # the second slot of a feed rule stays blank
+    slot = slots[0]
     count = 0
     s = start
     while s < len(special) and count <= len(events) - EVENTS_PER_ROW:
@@ -38,7 +38,6 @@ def _loop(
             observed = float(data[r]["aux"] - data[r]["trade_id"] + 1)
             fresh = slot["open"] == 0
             if fresh:
-                slots[0] = blank
                 slot["open"] = 1
                 slot["history"] = was_history(data[r])
                 slot["opened_ts"] = now
@@ -46,6 +45,8 @@ def _loop(
                 slot["span"] = data[r]["aux"]
                 slot["observed"] = observed
                 slot["threshold"] = 1.0
+                slot["peak_observed"] = 0.0
+                slot["triggers"] = 0
             slot["triggers"] += 1
             slot["last_ts"] = now
             if observed > slot["peak_observed"]:
