@@ -62,6 +62,15 @@ def test_a_restart_keeps_the_times_of_the_steps() -> None:
     assert steps == [(), (two,), (two, three, three), (two, three, three, four), (two, three, three, four)]
 
 
+@pytest.mark.parametrize("lanes", [(BTC,), (BTC, DOGE)])
+@pytest.mark.parametrize("number", [-1, 2])
+def test_a_row_of_no_lane_is_refused(lanes: tuple[Lane, ...], number: int) -> None:
+    rows = Tape(*lanes).trade(0, "1").trade(1, "1").rows()
+    rows.data["lane"][1] = number
+    with pytest.raises(AssertionError, match="lanes of their own table"):
+        Detector(RuleBook.default()).update(rows)
+
+
 def test_ledgers_tell_the_highest_id_and_the_open_gaps() -> None:
     detector = Detector(RuleBook.default())
     rows = Tape(BTC, DOGE).trade(0, "1", number=7).gap(1, 8, 9).trade(1, "1", number=10).rows()

@@ -44,6 +44,7 @@ def fresh_head() -> NDArray[np.void]:
 @kernel
 def admit(
     data: NDArray[np.void],
+    lane: int,
     index: NDArray[np.int64],
     head: NDArray[np.void],
     gaps: NDArray[np.void],
@@ -60,65 +61,71 @@ def admit(
 
     Parameters
     ----------
-    index
-        Rows of `data` that belong to the lane, ascending.
+    lane, index
+        The lane's number, and the rows of `data` that belong to it, ascending.
     head, gaps
         Shape (1,) HEAD and (GAPS_MAX,) GAP: the lane's state, changed in place.
     new
-        Shape of `data`; set for rows that are not told again.
+        Shape of `data`, all False; set for rows that are not told again.
     row, kind, ts, price, gap_ts, gaps_open, special
         Columns of `Work`, with room for all of `index`.
+
+    Raises
+    ------
+    AssertionError
+        A row of `index` is of another lane.
     """
     count = 0
     specials = 0
-    worst = _latest_gap(head, gaps)
+    highest, last, hole = head[0]["highest_id"], head[0]["ts"], head[0]["gap_since_trade"] != 0
+    worst, missing = _latest_gap(head, gaps), head[0]["gaps"]
     for i in index:
-        what = data[i]["kind"]
-        known = False
-        when = data[i]["ts"]
-        shown = what
-        if what == _TRADE:
-            known = data[i]["trade_id"] > head[0]["highest_id"]
-            if known:
-                when = max(when, head[0]["ts"])
-                shown = _take_trade(head, data[i]["trade_id"], when)
-        elif what == _GAP:
-            known = data[i]["trade_id"] > head[0]["highest_id"]
-            if known:
-                _open_gap(data, i, head, gaps)
-                worst = _latest_gap(head, gaps)
-        elif what == _LATE:
-            known = _take_late(data, i, head, gaps)
-        elif what == _FILLED:
-            known = _close_gap(data, i, head, gaps)
-            worst = _latest_gap(head, gaps)
-        elif what == _CLOCK:
-            known = data[i]["recv_ts"] > head[0]["clock_ts"]
-            if known:
-                head[0]["clock_ts"] = data[i]["recv_ts"]
-        new[i] = known
-        if known:
-            row[count] = i
-            kind[count] = shown
-            ts[count] = when
-            price[count] = data[i]["price"]
-            gap_ts[count] = worst
-            gaps_open[count] = head[0]["gaps"]
-            if what != _TRADE:
-                special[specials] = count
-                specials += 1
-            count += 1
+        assert data[i]["lane"] == lane, "rows name lanes of their own table"
+        shown, when = data[i]["kind"], data[i]["ts"]
+        if shown == _TRADE:
+            if data[i]["trade_id"] <= highest:
+                continue
+            when = max(when, last)
+            if hole and last != NEVER and when - last > OUTAGE_NS:
+                shown = FRESH
+            highest, last, hole = data[i]["trade_id"], when, False
+        else:
+            head[0]["highest_id"], head[0]["ts"], head[0]["gap_since_trade"] = highest, last, hole
+            if not _take_special(data, i, head, gaps):
+                continue
+            highest, hole = head[0]["highest_id"], head[0]["gap_since_trade"] != 0
+            worst, missing = _latest_gap(head, gaps), head[0]["gaps"]
+            special[specials] = count
+            specials += 1
+        new[i] = True
+        row[count] = i
+        kind[count] = shown
+        ts[count] = when
+        price[count] = data[i]["price"]
+        gap_ts[count] = worst
+        gaps_open[count] = missing
+        count += 1
+    head[0]["highest_id"], head[0]["ts"], head[0]["gap_since_trade"] = highest, last, hole
     return count, specials
 
 
 @kernel
-def _take_trade(head: NDArray[np.void], trade_id: int, when: int) -> np.uint8:
-    before = head[0]["ts"]
-    outage = head[0]["gap_since_trade"] != 0 and before != NEVER and when - before > OUTAGE_NS
-    head[0]["highest_id"] = trade_id
-    head[0]["gap_since_trade"] = 0
-    head[0]["ts"] = when
-    return FRESH if outage else _TRADE
+def _take_special(data: NDArray[np.void], i: int, head: NDArray[np.void], gaps: NDArray[np.void]) -> bool:
+    """Take in a row that is no trade; tell whether it is new."""
+    what = data[i]["kind"]
+    if what == _GAP:
+        if data[i]["trade_id"] <= head[0]["highest_id"]:
+            return False
+        _open_gap(data, i, head, gaps)
+        return True
+    if what == _LATE:
+        return bool(_take_late(data, i, head, gaps))
+    if what == _FILLED:
+        return bool(_close_gap(data, i, head, gaps))
+    if what != _CLOCK or data[i]["recv_ts"] <= head[0]["clock_ts"]:
+        return False
+    head[0]["clock_ts"] = data[i]["recv_ts"]
+    return True
 
 
 @kernel
@@ -135,7 +142,10 @@ def _remove_gap(head: NDArray[np.void], gaps: NDArray[np.void], g: int, given_up
         head[0]["given_up_ts"] = max(head[0]["given_up_ts"], gaps[g]["ts"])
     head[0]["gaps"] -= 1
     for j in range(g, head[0]["gaps"]):
-        gaps[j] = gaps[j + 1]
+        gaps[j]["first"] = gaps[j + 1]["first"]
+        gaps[j]["last"] = gaps[j + 1]["last"]
+        gaps[j]["ts"] = gaps[j + 1]["ts"]
+        gaps[j]["highest_late"] = gaps[j + 1]["highest_late"]
 
 
 @kernel

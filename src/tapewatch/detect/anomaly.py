@@ -233,3 +233,15 @@ def _follow(events: NDArray[np.void], steps: NDArray[np.int64], told: NDArray[np
                 steps[side, step] = events[e]["at"]
             told[place] = steps[side, step]
             place += 1
+
+
+@kernel
+def order_keys(events: NDArray[np.void], order: int, rules: int, keys: NDArray[np.int64]) -> None:
+    """Write the place of a rule's events among all of a block's: by row, ends first, by rule, up before down.
+
+    No two of a block are equal. `order` is the rule's place among `rules`.
+    """
+    for e in range(len(events)):
+        after_ends = 0 if events[e]["change"] == ENDED else 1
+        place = (events[e]["row"] * 2 + after_ends) * rules + order
+        keys[e] = place * 3 - events[e]["direction"]

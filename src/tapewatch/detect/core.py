@@ -14,7 +14,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from tapewatch.detect.admit import GAP, GAPS_MAX, HEAD, admit, fresh_head
-from tapewatch.detect.anomaly import ENDED, EVENT, SLOT, STORY, steps_of
+from tapewatch.detect.anomaly import ENDED, EVENT, SLOT, STORY, order_keys, steps_of
 from tapewatch.detect.kernels import Scratch
 from tapewatch.detect.record import Teller
 from tapewatch.detect.rule import Rule, RuleState, Work
@@ -103,20 +103,17 @@ class _Lane:
 
     def number(self, found: list[tuple[int, NDArray[np.void]]]) -> list[Told]:
         """Give a block's events of all rules their ordinals; the count is state, so that divisions number alike."""
-        keys = np.concatenate([self._keys(order, events) for order, events in found])
-        ordinals = np.empty(len(keys), np.int64)
+        keys = np.empty(sum(len(events) for _, events in found), np.int64)
+        ordinals = np.empty_like(keys)
+        told, start = [], 0
+        for order, events in found:
+            own = slice(start, start := start + len(events))
+            order_keys(events, order, len(self.rules), keys[own])
+            armed = self.rules[order]
+            told.append(Told(armed.teller, events, steps_of(events, armed.state.steps), ordinals[own]))
         ordinals[np.argsort(keys)] = np.arange(len(keys)) + self.head[0]["ordinal"]
         self.head[0]["ordinal"] += len(keys)
-        parts = np.split(ordinals, np.cumsum([len(events) for _, events in found])[:-1])
-        return [
-            Told(self.rules[order].teller, events, steps_of(events, self.rules[order].state.steps), own)
-            for (order, events), own in zip(found, parts, strict=True)
-        ]
-
-    def _keys(self, order: int, events: NDArray[np.void]) -> NDArray[np.int64]:
-        # one number an event, in the order of telling: row, ends first, rule, up before down; no two are equal
-        keys = (events["row"] * 2 + (events["change"] != ENDED)) * len(self.rules) + order
-        return np.asarray(keys * 3 - events["direction"])
+        return told
 
 
 class _Pending(Struct, array_like=True):
@@ -188,9 +185,9 @@ class Detector:
         told = self._tell_pending()
         for start in range(0, len(data), BLOCK):
             numbers = data["lane"][start : start + BLOCK]
-            for number, index in _by_lane(numbers, start):
+            for number, index in _by_lane(numbers, start, len(rows.lanes)):
                 assert 0 <= number < len(rows.lanes), "rows name lanes of their own table"
-                told.extend(self._fold(rows.lanes[number], data, index, new))
+                told.extend(self._fold(rows.lanes[number], number, data, index, new))
         return Update(new, told)
 
     def open_anomalies(self) -> list[Anomaly]:
@@ -249,11 +246,13 @@ class Detector:
             self._lanes[name] = _Lane(name, self._rules)
         return self._lanes[name]
 
-    def _fold(self, name: Lane, data: NDArray[np.void], index: NDArray[np.int64], new: NDArray[np.bool_]) -> list[Told]:
+    def _fold(
+        self, name: Lane, number: int, data: NDArray[np.void], index: NDArray[np.int64], new: NDArray[np.bool_]
+    ) -> list[Told]:
         lane = self._lane(name)
         row, kind, ts, price, gap_ts, gaps_open, special = self._columns
         count, specials = admit(
-            data, index, lane.head, lane.gaps, new, row, kind, ts, price, gap_ts, gaps_open, special
+            data, number, index, lane.head, lane.gaps, new, row, kind, ts, price, gap_ts, gaps_open, special
         )
         work = Work(
             data,
@@ -299,9 +298,9 @@ def replay(tape: Iterable[Rows], detector: Detector) -> Iterator[tuple[Rows, Upd
         yield rows, detector.update(rows)
 
 
-def _by_lane(numbers: NDArray[np.int32], start: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+def _by_lane(numbers: NDArray[np.int32], start: int, lanes: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Rows of each lane of a block, ascending; lanes in the order of their first row."""
-    if not (numbers != numbers[0]).any():
+    if lanes == 1 or not (numbers != numbers[0]).any():  # of one lane or none: `admit` asserts which
         yield int(numbers[0]), np.arange(start, start + len(numbers))
         return
     order = np.argsort(numbers, kind="stable")
