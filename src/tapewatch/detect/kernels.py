@@ -152,7 +152,8 @@ def bounds_of_prices(samples: NDArray[np.void], tail: int, count: int, total: in
         d = float(count * samples[tail - 1]["price"] - total)
         odd += d * d
     sigma = float(np.sqrt((even + odd) / count)) / count
-    return sigma * (1.0 - 1e-9), sigma * (1.0 + 1e-9) + 1e-12 * (float(total) / count)
+    margin = 1e-12 * (float(total) / count)  # the exact one rounds each price to float64
+    return max(sigma * (1.0 - 1e-9) - margin, 0.0), sigma * (1.0 + 1e-9) + margin
 
 
 @kernel
