@@ -136,6 +136,7 @@ class Rule(NamedTuple):
         return RuleState(np.zeros(2, SLOT), np.full((2, STEPS_MAX), NEVER), dict.fromkeys(self.queues, b""))
 
 
+@cache
 def parameters(params: Struct) -> dict[str, str]:
     """Name all parameters that are set, sorted, as decimal strings without trailing zeros: part of every id."""
     plain = msgspec.structs.asdict(params)
