@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.frames import START_NS, error, frame, heartbeat, match, subscriptions
 from support.ledgers import Left, words
 from tapewatch.capture.coinbase import FRAME_MAX, RAW_MAX, UNREQUESTED, Coinbase, planned_restart
-from tapewatch.capture.completeness import NEVER_NS
+from tapewatch.capture.completeness import NAMED_LEAP_MAX, NEVER_NS
 from tapewatch.model import NS, Kind, Lane
 
 NOW = START_NS + 40_000_000
@@ -263,9 +263,33 @@ def test_a_minute_ahead_is_measured_from_the_later_of_our_clock_and_the_heartbea
     venue.subscribe(behind)
     assert venue.receive(match(1), behind) == []
     assert venue.quarantined[0].kind == "absurd time"
+    for seconds in (0, 1):  # the first one could be absurd, the second one agrees with it
+        venue.receive(heartbeat(1, at_ns=START_NS + seconds * NS - NS), behind + seconds * NS)
     venue.receive(heartbeat(1, at_ns=START_NS), behind)
     assert words(venue.receive(match(2, at_ns=START_NS + 60 * NS), behind)) == ["TRADE 2"]
     assert venue.receive(match(3, at_ns=START_NS + 60 * NS + 1_000), behind) == []
+
+
+def test_one_heartbeat_of_another_century_moves_no_clock() -> None:
+    venue = feed()
+    far = START_NS + 100 * 365 * 86_400 * NS
+    assert venue.receive(heartbeat(100, at_ns=far), NOW) == []
+    assert [item.kind for item in venue.quarantined] == ["absurd time"]
+    assert venue.receive(match(101, at_ns=far - NS), NOW) == []
+    assert [item.kind for item in venue.quarantined] == ["absurd time", "absurd time"]
+    assert words(venue.receive(match(102), NOW)) == ["TRADE 102"]
+    venue.receive(heartbeat(102, at_ns=START_NS), NOW)
+    assert venue.ledgers[0].heartbeat_ts == START_NS
+
+
+def test_a_heartbeat_that_names_far_too_high_an_id_opens_no_gap() -> None:
+    venue = feed()
+    assert words(venue.receive(match(101), NOW)) == ["TRADE 101"]
+    assert venue.receive(heartbeat(101 + NAMED_LEAP_MAX + 1), NOW) == []
+    assert [item.kind for item in venue.quarantined] == ["absurd trade id"]
+    assert words(venue.receive(match(102), NOW)) == ["TRADE 102"]
+    assert venue.receive(heartbeat(102 + NAMED_LEAP_MAX), NOW) == []
+    assert words(venue.tick(NOW + 2 * NS))[0] == f"GAP 103-{102 + NAMED_LEAP_MAX}"
 
 
 def test_exactly_a_minute_ahead_is_believed() -> None:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta, Struct
 
-from tapewatch.capture.completeness import NEVER_NS, Completeness, Resume
+from tapewatch.capture.completeness import AHEAD_NS_MAX, NAMED_LEAP_MAX, NEVER_NS, Completeness, Resume
 from tapewatch.capture.text import EPOCH, price_units, shown, size_of, time_ns
 from tapewatch.errors import FeedError
 from tapewatch.model import NS, Kind, Lane, RowTuple
@@ -28,9 +28,6 @@ FRAME_MAX = 2 * 2**20
 
 RAW_MAX = 4096
 """Bytes of a quarantined frame that are kept."""
-
-AHEAD_MAX_NS = 60 * NS
-"""A trade farther ahead than this of our clock and of the venue's last heartbeat has no believable time."""
 
 UNREQUESTED = frozenset(
     {"ticker", "snapshot", "l2update", "status", "auction", "rfq_match"}  # by channels that are open to all
@@ -287,12 +284,14 @@ class Coinbase:
             return self._set_aside(raw, now_ns, f"unrequested product: {shown(beat.product_id)}")
         ledger = self.ledgers[number]
         ledger.last_frame_ns = now_ns
-        if not ledger.believes(beat.last_trade_id):
+        if not ledger.believes(beat.last_trade_id, NAMED_LEAP_MAX):
             return self._set_aside(raw, now_ns, _leap(beat.last_trade_id, ledger), number)
         try:
             ts = time_ns(beat.time)
         except FeedError as refused:
             return self._set_aside(raw, now_ns, str(refused), number)
+        if not ledger.believes_time(ts, now_ns):
+            return self._set_aside(raw, now_ns, _ahead(beat.time), number)
         return ledger.heartbeat(beat.last_trade_id, ts, now_ns)
 
     def _error(self, error: _Error) -> None:
@@ -355,9 +354,13 @@ def planned_restart(now_ns: int) -> bool:
 
 def _trade_ns(text: str, now_ns: int) -> int:
     ts = time_ns(text)
-    if ts > now_ns + AHEAD_MAX_NS:
-        raise FeedError(f"absurd time: {shown(text)} is more than a minute ahead of our clock and the venue's")
+    if ts > now_ns + AHEAD_NS_MAX:
+        raise FeedError(_ahead(text))
     return ts
+
+
+def _ahead(text: str) -> str:
+    return f"absurd time: {shown(text)} is more than a minute ahead of our clock and the venue's"
 
 
 def _leap(trade_id: int, ledger: Completeness) -> str:

@@ -11,6 +11,9 @@ from tapewatch.model import NS, Flag, Kind, RowTuple
 NAMED_WAIT_NS = 2 * NS
 """How long an id that only a heartbeat has named may still arrive before it becomes a gap."""
 
+AHEAD_NS_MAX = 60 * NS
+"""Farther than this ahead of our clock and the venue's last word no time is believed."""
+
 GAP_WAIT_NS = 30 * NS
 """How long the stragglers of a gap are collected before it is given up."""
 
@@ -22,6 +25,9 @@ NAMED_MAX = 64
 
 LEAP_MAX = 10**9
 """Farther than this above the highest id no id is believed: the busiest product needs years for so many trades."""
+
+NAMED_LEAP_MAX = 10_000
+"""The same for an id that only a heartbeat names, once a second: the next trade tells whether it was true."""
 
 SPOILED_LEAP_MAX = 1000
 """The same for the id of a frame that went to quarantine: what is wrong elsewhere may be wrong in its id, too, and
@@ -117,6 +123,7 @@ class Completeness:
         self.last_frame_ns = 0
         self.heartbeat_ts = 0
         self._heartbeat_id = -1
+        self._doubted_ts = 0
         self._named: deque[tuple[int, int]] = deque()  # (id, when it is due), both ascending
         self._left_open = () if resume is None else resume.open_gaps
         self._gaps: list[_Gap] = []  # ascending, and so in the order in which they were opened
@@ -126,9 +133,18 @@ class Completeness:
         left_open, self._left_open = self._left_open, ()
         return [self._filled(first, last, now_ns, given_up=True) for first, last in left_open]
 
-    def believes(self, trade_id: int) -> bool:
+    def believes(self, trade_id: int, leap_max: int = LEAP_MAX) -> bool:
         """Whether an id can be one of this lane's; a single absurd one would make duplicates of all that follow."""
-        return self.highest_id < 0 or trade_id - self.highest_id <= LEAP_MAX
+        return self.highest_id < 0 or trade_id - self.highest_id <= leap_max
+
+    def believes_time(self, ts: int, now_ns: int) -> bool:
+        """Whether a heartbeat's time can be the venue's.
+
+        One that is a minute ahead of our clock and of the heartbeat before it is absurd, or our clock is slow: the
+        next heartbeat tells, by agreeing.
+        """
+        doubted, self._doubted_ts = self._doubted_ts, ts
+        return ts <= max(now_ns, self.heartbeat_ts) + AHEAD_NS_MAX or abs(ts - doubted) <= AHEAD_NS_MAX
 
     def trade(self, row: RowTuple) -> list[RowTuple]:
         """Take a trade, as a ``TRADE`` row received at its ``recv_ts``."""
