@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from tapewatch.capture.config import CaptureConfig, CoinbaseConfig
 from tapewatch.capture.session import Session
 from tapewatch.carry.tape import read
 from tapewatch.clock import SystemClock
+from tapewatch.detect.core import Ledger
 from tapewatch.errors import ConfigError
 from tapewatch.model import NS, Kind, Lane, Rows
 from tapewatch.runtime.embedded import Embedded
 from tapewatch.runtime.live import LiveSource
+from tapewatch.runtime.opening import RunConfig, Settings, open_source
 from tapewatch.runtime.recording import RECORDING, Recording
 from tapewatch.runtime.source import Position, Resume
 from tapewatch.simulate.exchange import Exchange, ExchangeConfig
@@ -35,7 +38,11 @@ FAULTS = Faults(drop=0.01, straggle=0.02, straggle_s=0.2, duplicate=0.03, corrup
 
 def live(capture: CaptureConfig) -> LiveSource:
     clock = SystemClock()
-    return LiveSource(IDENTITY, lambda ledgers: Session(capture, clock=clock, ledgers=ledgers), clock)
+
+    async def make(ledgers: Mapping[Lane, Ledger]) -> Session:
+        return Session(capture, clock=clock, ledgers=ledgers)
+
+    return LiveSource(IDENTITY, make, clock)
 
 
 async def run_until(folder: Path, capture: CaptureConfig, enough: Callable[[Sequence[FeedRow]], bool]) -> None:
@@ -123,6 +130,18 @@ async def test_live_equals_its_recording_through_faults_and_a_restart(tmp_path: 
         assert filled + given_up == (of_lane["kind"] == Kind.FILLED).sum()
         assert given_up > 0  # the gaps that were open at the restart
     assert {reason.partition(":")[0] for _, _, reason, _ in kept.quarantine} >= {"absurd price"}
+
+
+async def test_a_simulated_market_waits_for_whoever_captures_it(tmp_path: Path) -> None:
+    # The rules may have to be compiled first; what was planted meanwhile would never be seen.
+    labels = tmp_path / "labels.jsonl"
+    settings = Settings(RunConfig(source="simulated"), exchange=ExchangeConfig(labels=str(labels)))
+    async with AsyncExitStack() as stack:
+        source = await open_source(settings, SystemClock(), stack)
+        assert not labels.exists()
+        await source.start(Resume(Position(), {}))
+        assert labels.exists()
+        await source.stop()
 
 
 async def test_what_is_received_is_measured(tmp_path: Path) -> None:

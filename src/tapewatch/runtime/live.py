@@ -1,7 +1,7 @@
 """A venue as a source: a capture session runs as a task, and what it lets go waits here to be taken."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -21,7 +21,7 @@ until half of them are taken; a venue whose own buffers are full hangs up, and w
 QUARANTINE_WAITING_MAX = 4_096
 """The same for frames that were set aside, at most 16 MB."""
 
-MakeSession = Callable[[Mapping[Lane, Ledger]], Session]
+MakeSession = Callable[[Mapping[Lane, Ledger]], Awaitable[Session]]
 
 
 class LiveSource:
@@ -32,7 +32,7 @@ class LiveSource:
     identity
         Whose database it fills.
     make_session
-        Makes the session that goes on behind what each lane's tape says already.
+        Makes the session that goes on behind what each lane's tape says already; whatever it talks to begins then.
     clock
         The session's clock.
     """
@@ -56,7 +56,7 @@ class LiveSource:
 
     async def start(self, resume: Resume) -> None:
         """Begin to capture."""
-        self._session = self._make_session(resume.ledgers)
+        self._session = await self._make_session(resume.ledgers)
         self._task = asyncio.create_task(self._session.run(self._emit, self._set_aside))
         self._task.add_done_callback(lambda _: self._arrived.set())
 

@@ -1,5 +1,6 @@
 """Settings become a source: a venue, an exchange simulated in this process, or a recorded tape."""
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,9 @@ from tapewatch.capture.rest import check_symbols
 from tapewatch.capture.session import Session
 from tapewatch.carry.tape import Tape
 from tapewatch.clock import Clock
+from tapewatch.detect.core import Ledger
 from tapewatch.errors import ConfigError
+from tapewatch.model import Lane
 from tapewatch.runtime.live import LiveSource
 from tapewatch.runtime.source import RowSource
 from tapewatch.runtime.tape import TapeSource
@@ -84,7 +87,7 @@ async def open_source(settings: Settings, clock: Clock, stack: AsyncExitStack) -
     if run.source.startswith(TAPE):
         return _tape(run, clock)
     if run.source == SIMULATED:
-        return await _simulated(settings, clock, stack)
+        return _simulated(settings, clock, stack)
     if run.source != VENUE:
         raise ConfigError(f"run.source: expected {VENUE}, {SIMULATED} or {TAPE}PATH, found {run.source!r}")
     capture = settings.capture
@@ -101,12 +104,21 @@ def _tape(run: RunConfig, clock: Clock) -> TapeSource:
     return TapeSource(identity, lambda on_bad: iter(tape(on_bad=on_bad)), speed=run.speed, clock=clock)
 
 
-async def _simulated(settings: Settings, clock: Clock, stack: AsyncExitStack) -> LiveSource:
+def _simulated(settings: Settings, clock: Clock, stack: AsyncExitStack) -> LiveSource:
     config = msgspec.structs.replace(settings.exchange, symbols=settings.capture.symbols)
-    exchange = await stack.enter_async_context(Exchange(config, clock=clock))
-    found = CoinbaseConfig(ws_url=exchange.ws_url, rest_url=exchange.rest_url)
-    return _live(Source(SIMULATED, seed=config.seed), msgspec.structs.replace(settings.capture, coinbase=found), clock)
+    exchange = Exchange(config, clock=clock)
+
+    async def make(ledgers: Mapping[Lane, Ledger]) -> Session:
+        # The market opens with the capture: what it does before anybody listens would be lost.
+        await stack.enter_async_context(exchange)
+        found = CoinbaseConfig(ws_url=exchange.ws_url, rest_url=exchange.rest_url)
+        return Session(msgspec.structs.replace(settings.capture, coinbase=found), clock=clock, ledgers=ledgers)
+
+    return LiveSource(Source(SIMULATED, seed=config.seed), make, clock)
 
 
 def _live(identity: Source, capture: CaptureConfig, clock: Clock) -> LiveSource:
-    return LiveSource(identity, lambda ledgers: Session(capture, clock=clock, ledgers=ledgers), clock)
+    async def make(ledgers: Mapping[Lane, Ledger]) -> Session:
+        return Session(capture, clock=clock, ledgers=ledgers)
+
+    return LiveSource(identity, make, clock)

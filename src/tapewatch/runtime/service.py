@@ -150,7 +150,7 @@ class Service:
         self._say("stopped", f"{embedded.source.ended or 'by a signal'}: {_summary(embedded)}; everything is stored")
 
     async def _warm_up(self) -> None:
-        self._say("rules", "getting ready (the first start compiles them, which takes up to 30 s)")
+        self._say("rules", "getting ready; the first start compiles them, which takes about half a minute")
         await self._unless_stopped(_in_thread(warm_up))
         if not self._stopping.is_set():
             self._say("rules", f"ready after {self._seconds():.1f} s")
