@@ -44,7 +44,7 @@ def test_later_places_win(tmp_path: Path) -> None:
     [
         (["one.count=0"], "one.count in flag: expected a whole number >= 1, found 0"),
         (["one.count=many"], "one.count in flag: expected a whole number, found 'many'"),
-        (["one.cuont=1"], "one.cuont in flag: unknown key"),
+        (["one.cuont=1"], "one.cuont in flag: unknown key, did you mean count?"),
         (["one.inner.address=1"], "one.inner.address in flag: unknown key"),
         (["one.inner=3"], "one.inner in flag: expected a section, found 3"),
         (["one.names=A"], """one.names in flag: expected a list like ["A", "B"], found 'A'"""),

@@ -7,7 +7,7 @@ each section is decoded by the struct that its owner declares (see `Settings.sec
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -130,9 +130,9 @@ class Settings:
         try:
             return msgspec.convert(plain, struct, strict=False)
         except msgspec.ValidationError as error:
-            raise ConfigError(self._explain(name, str(error))) from None
+            raise ConfigError(self._explain(name, str(error), struct.__struct_fields__)) from None
 
-    def _explain(self, section: str, message: str) -> str:
+    def _explain(self, section: str, message: str, names: Sequence[str]) -> str:
         reason, _, path = message.partition(" - at `$.")
         unknown = re.search(r"unknown field `(.+?)`", reason)
         own = re.match(r"(\w+): (.+)", reason)
@@ -142,7 +142,8 @@ class Settings:
         hits = [entry for each, entry in self.entries.items() if each == name or each.startswith(f"{name}.")]
         told = f"{name} in {hits[0].origin}" if hits else name
         if unknown:
-            return f"{told}: unknown key"
+            near = difflib.get_close_matches(last, names, 1)
+            return f"{told}: unknown key{f', did you mean {near[0]}?' if near else ''}"
         if own:
             return f"{told}: {own[2]}"
         reason = reason[0].lower() + reason[1:]

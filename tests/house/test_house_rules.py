@@ -32,13 +32,17 @@ def python_files() -> list[Path]:
 
 
 def written_files() -> list[Path]:
-    front = [path for path in (SOURCE / "view" / "frontend").glob("*.*") if path.suffix in {".js", ".css"}]
+    frontend = SOURCE / "view" / "frontend"
+    ours = (path for path in frontend.rglob("*.*") if "vendor" not in path.parts)
+    front = [path for path in ours if path.suffix in {".js", ".mjs", ".css"}]
     return python_files() + sorted(front)
 
 
 def tracked_files() -> list[Path]:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
-    return [ROOT / name for name in listed.splitlines() if (ROOT / name).is_file()]
+    found = [ROOT / name for name in listed.splitlines() if (ROOT / name).is_file()]
+    assert found, "these rules are about what git holds: run them in a checkout, with git installed"
+    return found
 
 
 def name_of(path: Path) -> str:

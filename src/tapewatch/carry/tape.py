@@ -117,7 +117,8 @@ class Tape:
         -------
         str
             Hex digest over how it is to be read and, of each file, its name, its size and both its ends; of a
-            recording, which may go on growing, the name that it carries instead.
+            recording, which may go on growing, the name that it carries instead. A change of equal length in the
+            middle of a large file is not noticed.
 
         Raises
         ------

@@ -70,4 +70,6 @@ def _flat(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _toml(value: Any) -> str:
     # A string, number, boolean or list reads the same in TOML as in JSON.
-    return '""' if value is None else msgspec.json.encode(value).decode().replace(",", ", ")
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    return '""' if value is None else msgspec.json.encode(value).decode()

@@ -93,7 +93,6 @@ def demo(
     What was planted is written beside the database, one line of JSON each.
     """
     labels = db.with_suffix(".labels.jsonl")
-    db.parent.mkdir(parents=True, exist_ok=True)
     given = settings(config, set_).with_flags("run", source="simulated", db=str(db))
     given = given.with_flags("exchange", seed=seed, labels=str(labels)).with_flags("dashboard", port=port)
     _serve(given, fresh=not keep, verbose=verbose, shared=_shared(config, set_))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tapewatch.errors import ConfigError, TapewatchError
+from tapewatch.errors import ConfigError, TapewatchError, before_it_runs
 from tapewatch.store.sql import Reader, Store
 
 PLACES = (Path("data"), Path())
@@ -19,8 +19,9 @@ def require(reader: Reader) -> None:
     ConfigError
         There is none; the newest ones near by are named.
     """
-    if reader.ready():
-        return
+    with before_it_runs():
+        if reader.ready():
+            return
     wanted = reader.url.database or str(reader.url)
     found = [f"--db {path}" for path in databases(Path(wanted).parent)[:NAMED_MAX]]
     hint = f"try {' or '.join(found)}" if found else "tapewatch demo makes one to look at"

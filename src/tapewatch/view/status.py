@@ -157,7 +157,7 @@ def status(conn: Connection, wall_ns: int) -> Status:
         next_try_s=max(0.0, (min(tries) - now_ns) / NS) if tries else None,
         attempts=max((row.attempts for row in feed), default=0),
         trades=sum(row.trades for row in feed),
-        trades_per_min=_trades_since(conn, now_ns - 60 * NS),
+        trades_per_min=_trades_since(conn, (clock.now_ts if clock else now_ns) - 60 * NS),  # what is stored ends there
         duplicates=sum(row.duplicates for row in feed),
         quarantined=sum(row.quarantined for row in feed) + int(meta.get("unnamed", 0)),
         gaps_open=sum(row.gaps_opened - row.gaps_filled - row.gaps_given_up for row in feed),

@@ -105,7 +105,10 @@ def verdict_words(judged: Verdict, now: Status) -> tuple[str, str]:
         lanes = len(now.feed)
         return f"Nothing abnormal {when}", f"all {lanes} symbols within limits" if lanes > 1 else "within its limits"
     subject = judged.worst.venue if judged.worst.kind == "feed" and " " in judged.worst.symbol else judged.worst.symbol
-    return f"Abnormal {when}", f"{subject} {moved(judged.worst)}, {ratio_words(ratio(judged.worst))} the limit"
+    said = f"{subject} {moved(judged.worst)}"
+    if judged.worst.rule == "tape_gap":  # a number of trades has no limit to be measured by
+        return f"Abnormal {when}", said
+    return f"Abnormal {when}", f"{said}, {ratio_words(ratio(judged.worst))} the limit"
 
 
 def source_words(source: Source | None) -> tuple[str, str]:

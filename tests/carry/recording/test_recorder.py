@@ -258,6 +258,12 @@ def test_a_recording_is_never_begun_over_another(tmp_path):
     assert Recorder.open(tmp_path / "other").recording != first.recording
 
 
+def test_a_file_is_no_folder_to_record_into(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(TapeError, match="file: expected a folder to record into, found a file"):
+        Recorder.open(tmp_path / "file")
+
+
 def test_rows_that_were_committed_but_are_not_there_are_missed(tmp_path):
     record(tmp_path, [tape(4)], recording="mine")
     with pytest.raises(

@@ -74,6 +74,8 @@ class Recorder:
         TapeError
             The folder holds another recording, fewer rows than were committed, or cannot be written.
         """
+        if folder.exists() and not folder.is_dir():
+            raise TapeError(f"{folder}: expected a folder to record into, found a file")
         with _writable(folder):
             folder.mkdir(parents=True, exist_ok=True)
             found = segments(folder)
