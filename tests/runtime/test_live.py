@@ -1,6 +1,6 @@
 """What waits between a session and the loop is bounded: the socket is left alone, and nothing is lost."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from itertools import count
 
 import pytest
@@ -10,7 +10,8 @@ from support.virtual_time import VirtualTime, settle
 from support.wires import Venue, Wire
 from tapewatch.capture.config import CaptureConfig
 from tapewatch.capture.session import PAUSED, Session
-from tapewatch.model import Kind
+from tapewatch.detect.core import Ledger
+from tapewatch.model import Kind, Lane
 from tapewatch.runtime import live
 from tapewatch.runtime.live import LiveSource
 from tapewatch.runtime.source import Position, Resume
@@ -29,11 +30,11 @@ async def feed(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[LiveSourc
     time = VirtualTime(START_NS)
     venue = Venue(time.now_ns)
     config = CaptureConfig(symbols=("BTC-USD",))
-    source = LiveSource(
-        Source("coinbase"),
-        lambda ledgers: Session(config, clock=time, connect=venue.connect, sleep=time.sleep, ledgers=ledgers),
-        time,
-    )
+
+    async def make(ledgers: Mapping[Lane, Ledger]) -> Session:
+        return Session(config, clock=time, connect=venue.connect, sleep=time.sleep, ledgers=ledgers)
+
+    source = LiveSource(Source("coinbase"), make, time)
     await source.start(Resume(Position(), {}))
     await settle()
     yield source, venue.wires[0]
