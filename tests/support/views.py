@@ -80,6 +80,17 @@ def silence(ident: str, symbol: str, *, ago_s: float, seconds: float = 47.0, end
     )
 
 
+SOME = (
+    anomaly("high-down", ago_s=60, ended=False),
+    anomaly("medium-up", ago_s=120, severity="medium", rule="vol_breakout", direction="up", unit="USD"),
+    anomaly("low-btc", ago_s=1_800, severity="low", rule="mean_reversion_break", symbol="BTC-USD", unit="USD"),
+    anomaly("yesterday", ago_s=86_000, held_s=90),
+    anomaly("still-open", ago_s=90_000, held_s=89_000, ended=False, severity="medium", rule="vol_breakout"),
+    silence("silent", "BTC-USD", ago_s=47),
+)
+"""Of every severity, symbol and age, for whatever filters."""
+
+
 def bars_of(lane: Lane, width: int, starts_s: list[int], closes: list[float]) -> Bars:
     """Make bars that open at the close before, one trade in each, of volume 2; told again, they come after."""
     data = np.zeros(len(closes), dtype=BAR)

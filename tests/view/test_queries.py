@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from support.views import BTC, LINK, NOW, anomaly, bars_of, build, clock, feed_row, opened, silence
+from support.views import BTC, LINK, NOW, SOME, anomaly, bars_of, build, clock, feed_row, opened
 from tapewatch.model import NS, Anomaly, Lane
 from tapewatch.store.records import Commit, Source
 from tapewatch.store.schema import anomalies as anomalies_table
@@ -15,15 +15,6 @@ from tapewatch.view.queries import Filter
 from tapewatch.view.status import status, watchlist
 
 T = NOW // NS - NOW // NS % 300  # a round five minutes, in seconds
-
-SOME = (
-    anomaly("high-down", ago_s=60, ended=False),
-    anomaly("medium-up", ago_s=120, severity="medium", rule="vol_breakout", direction="up", unit="USD"),
-    anomaly("low-btc", ago_s=1_800, severity="low", rule="mean_reversion_break", symbol="BTC-USD", unit="USD"),
-    anomaly("yesterday", ago_s=86_000, held_s=90),
-    anomaly("still-open", ago_s=90_000, held_s=89_000, ended=False, severity="medium", rule="vol_breakout"),
-    silence("silent", "BTC-USD", ago_s=47),
-)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from support.views import NOW, anomaly, silence
+from support.views import NOW, SOME, anomaly, silence
 from tapewatch.model import NS
 from tapewatch.view.indicators import bollinger
 from tapewatch.view.queries import CHART, Filter, fold
@@ -134,16 +134,6 @@ def test_trades_a_minute(module):
     assert minute == 2 * 60
 
 
-CASES = [
-    anomaly("high-down", ago_s=60, ended=False),
-    anomaly("medium-up", ago_s=120, severity="medium", rule="vol_breakout", direction="up", unit="USD"),
-    anomaly("low-btc", ago_s=1_800, severity="low", rule="mean_reversion_break", symbol="BTC-USD", unit="USD"),
-    anomaly("yesterday", ago_s=86_000, held_s=90),
-    anomaly("still-open", ago_s=90_000, held_s=89_000, ended=False, severity="medium", rule="vol_breakout"),
-    silence("silent", "BTC-USD", ago_s=47),
-]
-
-
 def test_a_filter_lists_the_same_here_and_there(module, random):
     def some(values: list[str]) -> tuple[str, ...]:
         return tuple(random.sample(values, random.randrange(len(values) + 1)))
@@ -159,14 +149,14 @@ def test_a_filter_lists_the_same_here_and_there(module, random):
         for _ in range(60)
     ]
     argument = {
-        "rows": [msgspec.to_builtins(row(each)) for each in CASES],
+        "rows": [msgspec.to_builtins(row(each)) for each in SOME],
         "filters": [{**msgspec.structs.asdict(each), "recency": each.recency_s} for each in filters],
         "now": NOW / NS,
     }
     body = (
         "return x.filters.map((filter) => x.rows.filter((row) => m.matches(row, filter, x.now)).map((row) => row.id))"
     )
-    expected = [[each.id for each in CASES if wanted.matches(each, NOW)] for wanted in filters]
+    expected = [[each.id for each in SOME if wanted.matches(each, NOW)] for wanted in filters]
     assert module("lib/rows", body, argument) == expected
 
 
