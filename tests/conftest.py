@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from support import databases
+from support.databases import Database, PostgresqlDatabase, SqliteDatabase
+from tapewatch.runtime.postgres import Server
+
 # A timing is no assertion: compiling a kernel or a busy machine is no failure.
 settings.register_profile("tapewatch", deadline=None, print_blob=True)
 settings.load_profile("tapewatch")
@@ -41,3 +45,27 @@ def shared() -> Path:
     if not RECORDINGS.is_dir():
         pytest.skip(f"real recordings are not at hand: expected them in {RECORDINGS}")
     return RECORDINGS
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """Run a PostgreSQL of this process's own, with nothing in it."""
+    with databases.postgresql() as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql_database(postgresql: Server) -> Iterator[PostgresqlDatabase]:
+    """Make a database of a real server."""
+    database = databases.fresh(postgresql)
+    yield database
+    databases.drop(postgresql, database)
+
+
+@pytest.fixture(params=databases.KINDS)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """Make a place for a database of each kind in turn: one test, run against both."""
+    if request.param == "sqlite":
+        return SqliteDatabase(tmp_path / "x.db")
+    found: PostgresqlDatabase = request.getfixturevalue("postgresql_database")
+    return found

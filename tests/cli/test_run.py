@@ -161,7 +161,7 @@ def test_a_second_instance_and_another_source_are_refused(tape: Path, tmp_path: 
         complaint = second.stderr.splitlines()[-1]
         assert complaint == (
             f"tapewatch: x.db: another tapewatch (process {child.pid}) is writing to it; "
-            "stop that one or choose another file with --db"
+            "stop that one or choose another database with --db"
         )
         ends(child, signal.SIGINT)
     command = [*TAPEWATCH, "run", "--source", f"tape:{tape}", "--db", "x.db", "--no-dashboard"]

@@ -288,7 +288,7 @@ class TestTrouble:
         connection.execute("UPDATE state SET value = ? WHERE name = 'detector'", (blob,))
         connection.commit()
         connection.close()
-        with pytest.raises(StoreError, match=r"x\.db: detector's state: .* start with another file with --db"):
+        with pytest.raises(StoreError, match=r"x\.db: detector's state: .* start with another database with --db"):
             embedded(path, pieces(rise(0, 100, 1), 1), SkippingTime())
 
     async def test_a_store_that_fails_ends_the_run_and_keeps_what_was_committed(self, path: Path) -> None:

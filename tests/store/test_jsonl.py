@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.databases import Database
 from support.records import LANE, anomaly, change
 from tapewatch.errors import StoreError
 from tapewatch.model import Lane
@@ -18,8 +19,8 @@ NOW = Clock(1, 2)
 
 
 @pytest.fixture
-def store(tmp_path: Path):
-    opened = Store.open(tmp_path / "x.db")
+def store(database: Database):
+    opened = Store.open(database.url)
     yield opened
     opened.close()
 
@@ -60,11 +61,11 @@ def test_a_restart_neither_repeats_nor_skips(store: Store, tmp_path: Path) -> No
     assert [json.loads(line)["ordinal"] for line in path.read_text().splitlines()] == list(range(2500))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(torn=st.integers(0, 4000))
-def test_a_file_torn_at_any_byte_becomes_whole(tmp_path_factory, torn: int) -> None:
+def test_a_file_torn_at_any_byte_becomes_whole(database: Database, tmp_path_factory, torn: int) -> None:
     folder = tmp_path_factory.mktemp("torn")
-    store = Store.open(folder / "x.db")
+    store = Store.open(database.another().url)
     log(store, 0, 4)
     follow(folder / "whole.jsonl", store)
     whole = (folder / "whole.jsonl").read_bytes()
@@ -93,12 +94,12 @@ def test_a_line_longer_than_a_block_is_found(tmp_path: Path) -> None:
     assert path.read_bytes() == whole
 
 
-def test_the_file_of_another_database_is_refused_and_kept(store: Store, tmp_path: Path) -> None:
+def test_the_file_of_another_database_is_refused_and_kept(store: Store, database: Database, tmp_path: Path) -> None:
     log(store, 0, 2)
     path = tmp_path / "a.jsonl"
     follow(path, store)
     before = path.read_bytes()
-    other = Store.open(tmp_path / "other.db")
+    other = Store.open(database.another().url)
     for _ in range(2):
         with pytest.raises(StoreError, match=r"its last line \(seq 2\) is not in this database's log of changes"):
             follow(path, other)

@@ -1,19 +1,24 @@
 """The schema has a number: steps run once and in order, and a newer database is left alone."""
 
-import sqlite3
-from pathlib import Path
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection, inspect
 
+from support.databases import Database
 from tapewatch.errors import StoreError
 from tapewatch.store.engine import database_url, open_engine
-from tapewatch.store.migrations import STEPS, migrate
+from tapewatch.store.migrations import STEPS, history, migrate, migrations
 from tapewatch.store.schema import METADATA
 from tapewatch.store.sql import Reader, Store
 
 
 def add_colour(connection: Connection) -> None:
+    """Give feeds a colour.
+
+    More words that nobody shows.
+    """
     connection.exec_driver_sql("ALTER TABLE feed ADD COLUMN colour TEXT")
 
 
@@ -27,17 +32,22 @@ def fail(connection: Connection) -> None:
     raise RuntimeError("in the middle of a step")
 
 
-def run(path: Path, steps: tuple) -> None:
-    engine = open_engine(database_url(path), read_only=False)
+def run(database: Database, steps: tuple) -> None:
+    engine = open_engine(database_url(database.url), read_only=False)
     try:
         with engine.begin() as connection:
-            migrate(connection, str(path), steps)
+            migrate(connection, database.name, steps)
     finally:
         engine.dispose()
 
 
-def look(path: Path) -> tuple[list[int], set[str], set[str]]:
-    engine = open_engine(database_url(path), read_only=True)
+def ready(database: Database) -> bool:
+    with closing(Reader(database.url)) as reader:
+        return reader.ready()
+
+
+def look(database: Database) -> tuple[list[int], set[str], set[str]]:
+    engine = open_engine(database_url(database.url), read_only=True)
     with engine.connect() as connection:
         numbers = [row[0] for row in connection.exec_driver_sql("SELECT number FROM migrations ORDER BY number")]
         seen = inspect(connection)
@@ -46,66 +56,104 @@ def look(path: Path) -> tuple[list[int], set[str], set[str]]:
     return numbers, tables, columns
 
 
-def test_a_new_database_has_every_table_and_all_numbers(tmp_path: Path) -> None:
-    run(tmp_path / "x.db", STEPS)
-    numbers, tables, _ = look(tmp_path / "x.db")
+def test_a_new_database_has_every_table_and_all_numbers(database: Database) -> None:
+    run(database, STEPS)
+    numbers, tables, _ = look(database)
     assert numbers == list(range(1, len(STEPS) + 2))
     assert tables - {"sqlite_sequence"} == {*METADATA.tables, "migrations"}
 
 
-def test_an_old_database_gets_the_steps_that_it_lacks_once(tmp_path: Path) -> None:
-    path = tmp_path / "x.db"
-    run(path, ())
-    run(path, (add_colour,))
-    run(path, (add_colour, add_taste))
-    run(path, (add_colour, add_taste))
-    numbers, _, columns = look(path)
+def test_an_old_database_gets_the_steps_that_it_lacks_once(database: Database) -> None:
+    run(database, ())
+    run(database, (add_colour,))
+    run(database, (add_colour, add_taste))
+    run(database, (add_colour, add_taste))
+    numbers, _, columns = look(database)
     assert numbers == [1, 2, 3]
     assert {"colour", "taste"} <= columns
 
 
-def test_a_step_that_fails_leaves_the_database_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "x.db"
-    run(path, ())
+def test_a_step_that_fails_leaves_the_database_as_it_was(database: Database) -> None:
+    run(database, ())
     with pytest.raises(RuntimeError):
-        run(path, (add_colour, fail))
-    numbers, _, columns = look(path)
+        run(database, (add_colour, fail))
+    numbers, _, columns = look(database)
     assert numbers == [1]
     assert not {"colour", "half"} & columns
 
 
-def test_a_newer_database_is_refused_by_writer_and_reader(tmp_path: Path) -> None:
-    path = tmp_path / "x.db"
-    Store.open(path).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("INSERT INTO migrations (number) VALUES (99)")
-    connection.close()
-    said = r"a newer tapewatch wrote it \(schema 99, this one knows \d+\); update tapewatch or choose another file"
+def test_a_newer_database_is_refused_by_writer_and_reader(database: Database) -> None:
+    Store.open(database.url).close()
+    database.execute("INSERT INTO migrations (number) VALUES (99)")
+    said = r"a newer tapewatch wrote it \(schema 99, this one knows \d+\); update tapewatch or choose another database"
     with pytest.raises(StoreError, match=said):
-        Store.open(path)
+        Store.open(database.url)
     with pytest.raises(StoreError, match=said):
-        Reader(path).ready()
+        ready(database)
 
 
-def test_an_older_database_is_not_read_before_it_was_brought_up(tmp_path: Path) -> None:
-    path = tmp_path / "x.db"
-    Store.open(path).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE migrations SET number = 0")
-    connection.close()
-    with pytest.raises(StoreError, match=r"older than this program's .* start tapewatch run on it once"):
-        Reader(path).ready()
+def test_an_older_database_is_not_read_before_it_was_brought_up(database: Database) -> None:
+    Store.open(database.url).close()
+    database.execute("UPDATE migrations SET number = 0")
+    with pytest.raises(StoreError, match=r"older than this program's .* tapewatch migrate brings it up"):
+        ready(database)
 
 
-def test_a_database_of_another_program_is_refused_and_kept(tmp_path: Path) -> None:
-    path = tmp_path / "x.db"
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE recipes (name TEXT)")
-    connection.close()
+def test_a_database_of_another_program_is_refused_and_kept(database: Database) -> None:
+    database.execute("CREATE TABLE recipes (name TEXT)")
     with pytest.raises(StoreError, match="not a database of tapewatch"):
-        Store.open(path)
+        Store.open(database.url)
     with pytest.raises(StoreError, match="not a database of tapewatch"):
-        Reader(path).ready()
-    connection = sqlite3.connect(path)
-    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("recipes",)]
-    connection.close()
+        ready(database)
+    with pytest.raises(StoreError, match="not a database of tapewatch"):
+        Store.open(database.url, fresh=database.url.startswith("postgresql"))
+    assert database.rows("SELECT count(*) FROM recipes") == [(0,)]
+
+
+def test_the_migrations_of_another_program_are_not_taken_for_ours(database: Database) -> None:
+    Store.open(database.another().url).close()
+    database.execute("CREATE TABLE migrations (id INTEGER, migration TEXT)")
+    with pytest.raises(StoreError, match="not a database of tapewatch"):
+        Store.open(database.url)
+
+
+def test_the_history_tells_what_was_applied_and_what_is_to_come(database: Database) -> None:
+    def told(steps: tuple) -> list[tuple[int, str, bool]]:
+        engine = open_engine(database_url(database.url), read_only=False)
+        with engine.connect() as connection:
+            found = history(connection, database.name, steps)
+        engine.dispose()
+        return [(each.number, each.words, each.applied_at is not None) for each in found]
+
+    first = "Make the tables."
+    Store.open(database.another().url).close()
+    run(database, ())
+    assert told((add_colour, add_taste)) == [
+        (1, first, True),
+        (2, "Give feeds a colour.", False),
+        (3, "add_taste", False),
+    ]
+    run(database, (add_colour, add_taste))
+    assert [applied for _, _, applied in told((add_colour, add_taste))] == [True, True, True]
+
+
+def test_what_is_fresh_has_our_tables_only_and_leaves_others(postgresql_database: Database) -> None:
+    database = postgresql_database
+    Store.open(database.url).close()
+    database.execute("CREATE TABLE recipes (name TEXT)", "INSERT INTO meta VALUES ('note', '1')")
+    Store.open(database.url, fresh=True).close()
+    assert database.rows("SELECT count(*) FROM recipes") == [(0,)]
+    assert database.rows("SELECT key FROM meta") == []
+
+
+def test_the_time_of_a_migration_is_utc_whatever_the_session_thinks(database: Database) -> None:
+    if database.url.startswith("postgresql"):
+        (name,) = database.rows("SELECT current_database()")[0]
+        database.execute(f"ALTER DATABASE {name} SET timezone = 'Pacific/Kiritimati'")
+    before = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=2)
+    run(database, ())
+    engine = open_engine(database_url(database.url), read_only=True)
+    with engine.connect() as connection:
+        (applied,) = connection.execute(migrations.select().with_only_columns(migrations.c.applied_at)).scalars()
+    engine.dispose()
+    assert timedelta() < applied - before < timedelta(minutes=5)

@@ -302,6 +302,6 @@ def resume(store: Store, rules: RuleBook) -> Pipeline:
         return Pipeline(Detector.restore(rules, state), msgspec.json.decode(position, type=Position), store.feed())
     except (SnapshotError, msgspec.DecodeError) as error:
         raise StoreError(
-            f"{store.url.database}: {error}; start with another file with --db "
+            f"{store.url.database}: {error}; start with another database with --db "
             "(what this one holds can still be shown: tapewatch dashboard --db)"
         ) from None

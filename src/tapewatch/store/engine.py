@@ -1,33 +1,35 @@
-"""A database's address becomes an engine, and a driver's error a sentence.
+"""A database's address becomes an engine: a path is an SQLite file, ``postgresql://…`` a server's database.
 
 SQLite: WAL, synchronous NORMAL, a busy timeout, and transactions that begin when we say so.
+PostgreSQL: readers see one commit (REPEATABLE READ, READ ONLY); a writer has one session and no other.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import re
+import socket
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from tapewatch.errors import ConfigError, StoreError
+from tapewatch.errors import ConfigError
 
 BUSY_MS = 5_000
 CHECKPOINT_PAGES = 2_000
 
-PLAIN = {
-    "disk is full": "the disk is full; what was committed before is safe. Free some space and start again",
-    "disk I/O error": "the disk could not be read or written; what was committed before is safe",
-    "locked": "another program keeps it locked; what was committed before is safe. Close that program and start again",
-    "readonly": "it cannot be written; change its permissions or choose another file with --db",
-    "read-only": "it cannot be written; change its permissions or choose another file with --db",
-    "unable to open": "it cannot be opened; check the path and its permissions, or choose another file with --db",
-    "not a database": "it is not a database of tapewatch; choose another file with --db",
-    "malformed": "it is damaged; move it away and start with a new one",
-}
+POSTGRESQL = "postgresql+psycopg"
+DRIVERS = {"sqlite": "sqlite", "postgres": POSTGRESQL, "postgresql": POSTGRESQL, POSTGRESQL: POSTGRESQL}
+"""What stands in front of ``://``, and the driver that is meant."""
+
+CONNECT_S = 10
+UNANSWERED_MS = 30_000
+"""A server that acknowledges nothing for so long is lost: its machine went without a word."""
+
+SECRETS = ("password", "sslpassword")
 
 
 def database_url(url_or_path: str | Path) -> URL:
@@ -39,16 +41,31 @@ def database_url(url_or_path: str | Path) -> URL:
         Not an address of a database.
     """
     text = str(url_or_path)
-    if "://" not in text:
+    scheme, is_url, _ = text.partition("://")
+    if not is_url:
         return URL.create("sqlite", database=text)
+    expected = "--db expects a path or an address such as postgresql://user@host:5432/name"
+    if scheme not in DRIVERS:
+        raise ConfigError(f"{expected}, found one of {scheme!r}")
     try:
-        url = make_url(text)
-        url.get_dialect()
-    except (ArgumentError, NoSuchModuleError):
-        raise ConfigError(f"--db expects a path or an address such as sqlite:///data/x.db, found {text!r}") from None
-    if url.drivername.startswith("sqlite") and url.database in {None, "", ":memory:"}:
+        url = make_url(text).set(drivername=DRIVERS[scheme])
+    except (ArgumentError, ValueError):
+        # Whatever is wrong with it, there may be a password in it.
+        raise ConfigError(f"{expected}, found {re.sub('//.*@', '//***@', text)!r}") from None
+    if url.drivername == "sqlite" and url.database in {None, "", ":memory:"}:
         raise ConfigError(f"--db expects a file, found {text!r}; a database in memory could not be shown")
+    if url.drivername == POSTGRESQL and not url.database:
+        raise ConfigError(f"{expected}, found no name of a database in {name_of(url)}")
     return url
+
+
+def name_of(url: URL) -> str:
+    """Name a database to a person: its path, or its address without what is secret."""
+    path = sqlite_path(url)
+    if path is not None:
+        return str(url.database)
+    plain = url.difference_update_query(SECRETS).set(drivername="postgresql")
+    return plain.render_as_string(hide_password=True)
 
 
 def sqlite_path(url: URL) -> Path | None:
@@ -57,10 +74,27 @@ def sqlite_path(url: URL) -> Path | None:
 
 
 def open_engine(url: URL, *, read_only: bool) -> Engine:
-    """Make an engine; an SQLite file that is only read is neither created nor changed."""
+    """Make an engine; a database that is only read is neither created nor changed.
+
+    Raises
+    ------
+    ConfigError
+        The driver is not installed.
+    """
     path = sqlite_path(url)
-    if path is None:
-        return create_engine(url)
+    return _postgresql(url, read_only=read_only) if path is None else _sqlite(url, path, read_only=read_only)
+
+
+def hold_one_session(engine: Engine, gone: Exception) -> None:
+    """Let an engine that has connected go on with that session only; where it would need another one, raise."""
+
+    def refuse(*_: Any) -> None:
+        raise gone
+
+    event.listen(engine, "do_connect", refuse)
+
+
+def _sqlite(url: URL, path: Path, *, read_only: bool) -> Engine:
     if read_only:
         url = URL.create("sqlite", database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
     engine = create_engine(url)
@@ -83,17 +117,24 @@ def open_engine(url: URL, *, read_only: bool) -> Engine:
     return engine
 
 
-@contextmanager
-def plain_errors(url: URL) -> Iterator[None]:
-    """Turn what the world did to the database into a `StoreError`; our own mistakes pass as they are."""
+def _postgresql(url: URL, *, read_only: bool) -> Engine:
+    arguments = {
+        "application_name": f"tapewatch (process {os.getpid()} on {socket.gethostname()})"[:63],
+        "connect_timeout": CONNECT_S,
+        "tcp_user_timeout": UNANSWERED_MS,
+    }
+    arguments = {name: value for name, value in arguments.items() if name not in url.query}
     try:
-        yield
-    except DBAPIError as error:
-        name = url.render_as_string(hide_password=True) if sqlite_path(url) is None else url.database
-        words = str(error.orig)
-        for part, plain in PLAIN.items():
-            if part in words:
-                raise StoreError(f"{name}: {plain}") from error
-        if isinstance(error, OperationalError):
-            raise StoreError(f"{name}: {words}") from error
-        raise
+        if read_only:
+            return create_engine(
+                url,
+                connect_args=arguments,
+                pool_pre_ping=True,
+                isolation_level="REPEATABLE READ",
+                execution_options={"postgresql_readonly": True},
+            )
+        return create_engine(url, connect_args=arguments, pool_size=1, max_overflow=0)
+    except ImportError:
+        raise ConfigError(
+            "PostgreSQL needs the driver psycopg, which is not installed: pip install 'tapewatch[postgres]'"
+        ) from None

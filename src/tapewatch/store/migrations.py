@@ -1,8 +1,12 @@
 """The schema has a number: a new database gets the tables as they are, an old one the steps that it lacks."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, DateTime, Integer, MetaData, Table, func, insert, inspect, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import FunctionElement
 
 from tapewatch.errors import StoreError
 from tapewatch.store.schema import METADATA
@@ -10,40 +14,96 @@ from tapewatch.store.schema import METADATA
 Step = Callable[[Connection], None]
 
 STEPS: Sequence[Step] = ()
-"""What was changed after schema 1, in order: the first entry leads to schema 2, and so on. Entries never change."""
+"""What was changed after schema 1, in order: the first entry leads to schema 2, and so on. Entries never change;
+the first line of each one's docstring says to a person what it does."""
+
+FIRST = "Make the tables."
+
+
+class Migration(NamedTuple):
+    """A step to a schema's number.
+
+    Attributes
+    ----------
+    applied_at
+        By the database's clock, UTC; None where it is still to be applied.
+    """
+
+    number: int
+    words: str
+    applied_at: datetime | None
+
+
+class _UtcNow(FunctionElement[datetime]):
+    type = DateTime()
+    inherit_cache = True
+
+
+@compiles(_UtcNow)
+def _utc_now(*_: Any, **__: Any) -> str:
+    return "CURRENT_TIMESTAMP"
+
+
+@compiles(_UtcNow, "postgresql")
+def _utc_now_postgresql(*_: Any, **__: Any) -> str:
+    return "TIMEZONE('utc', CURRENT_TIMESTAMP)"  # by itself it tells the session's time zone
+
 
 _own = MetaData()
 migrations = Table(
     "migrations",
     _own,
     Column("number", Integer, primary_key=True),
-    Column(
-        "applied_at", DateTime, nullable=False, server_default=func.current_timestamp()
-    ),  # the database's clock, UTC
+    Column("applied_at", DateTime, nullable=False, server_default=_UtcNow()),  # the database's clock, UTC
 )
 
 
-def migrate(connection: Connection, name: str, steps: Sequence[Step] = STEPS) -> None:
+def migrate(connection: Connection, name: str, steps: Sequence[Step] = STEPS, *, fresh: bool = False) -> None:
     """Bring a database to the program's schema, inside the caller's transaction.
+
+    Parameters
+    ----------
+    name
+        What to call it to a person.
+    fresh
+        Remove our tables first, and no others.
 
     Raises
     ------
     StoreError
         It was written by a newer program, or it is somebody else's.
     """
-    latest = 1 + len(steps)
-    tables = set(inspect(connection).get_table_names()) - {"sqlite_sequence"}
-    if not tables:
+    latest, empty = 1 + len(steps), not _tables(connection)
+    if fresh and not empty:
+        schema_number(connection, name)
+        METADATA.drop_all(connection)
+        _own.drop_all(connection)
+        empty = True
+    if empty:
         _own.create_all(connection)
         METADATA.create_all(connection)
         connection.execute(insert(migrations), [{"number": number} for number in range(1, latest + 1)])
         return
-    found = schema_number(connection, name)
-    if found > latest:
-        raise _newer(name, found, latest)
+    found = _known_number(connection, name, latest)
     for number in range(found + 1, latest + 1):
         steps[number - 2](connection)
         connection.execute(insert(migrations), {"number": number})
+
+
+def history(connection: Connection, name: str, steps: Sequence[Step] = STEPS) -> list[Migration]:
+    """List every migration that the program knows, and when it was applied.
+
+    Raises
+    ------
+    StoreError
+        It was written by a newer program, or it is somebody else's.
+    """
+    applied: dict[int, datetime] = {}
+    if _tables(connection):
+        _known_number(connection, name, 1 + len(steps))
+        applied = dict(connection.execute(select(migrations.c.number, migrations.c.applied_at)).all())
+    words = [FIRST, *((step.__doc__ or step.__name__).strip().splitlines()[0] for step in steps)]
+    return [Migration(number, said, applied.get(number)) for number, said in enumerate(words, start=1)]
 
 
 def schema_number(connection: Connection, name: str) -> int:
@@ -54,8 +114,10 @@ def schema_number(connection: Connection, name: str) -> int:
     StoreError
         It is not a database of tapewatch.
     """
-    if not inspect(connection).has_table("migrations"):
-        raise StoreError(f"{name}: it is not a database of tapewatch; choose another file with --db")
+    seen = inspect(connection)
+    ours = {column.name for column in migrations.columns}
+    if not seen.has_table("migrations") or not ours <= {column["name"] for column in seen.get_columns("migrations")}:
+        raise StoreError(f"{name}: it is not a database of tapewatch; choose another database with --db")
     return int(connection.execute(select(func.max(migrations.c.number))).scalar_one() or 0)
 
 
@@ -67,20 +129,27 @@ def check_readable(connection: Connection, name: str, steps: Sequence[Step] = ST
     StoreError
         It was written by a newer or by an older program, or it is somebody else's.
     """
-    if not inspect(connection).get_table_names():
+    if not _tables(connection):
         return False
-    found, latest = schema_number(connection, name), 1 + len(steps)
-    if found > latest:
-        raise _newer(name, found, latest)
+    latest = 1 + len(steps)
+    found = _known_number(connection, name, latest)
     if found < latest:
         raise StoreError(
-            f"{name}: its schema {found} is older than this program's {latest}; start tapewatch run on it once"
+            f"{name}: its schema {found} is older than this program's {latest}; "
+            "tapewatch migrate brings it up, and so does tapewatch run"
         )
     return True
 
 
-def _newer(name: str, found: int, latest: int) -> StoreError:
-    return StoreError(
-        f"{name}: a newer tapewatch wrote it (schema {found}, this one knows {latest}); "
-        "update tapewatch or choose another file with --db"
-    )
+def _known_number(connection: Connection, name: str, latest: int) -> int:
+    found = schema_number(connection, name)
+    if found > latest:
+        raise StoreError(
+            f"{name}: a newer tapewatch wrote it (schema {found}, this one knows {latest}); "
+            "update tapewatch or choose another database with --db"
+        )
+    return found
+
+
+def _tables(connection: Connection) -> set[str]:
+    return set(inspect(connection).get_table_names()) - {"sqlite_sequence"}

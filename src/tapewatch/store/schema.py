@@ -8,7 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Float,
+    Double,
     Index,
     Integer,
     LargeBinary,
@@ -19,40 +19,41 @@ from sqlalchemy import (
 )
 
 METADATA = MetaData()
+TEXT = Text().with_variant(Text(collation="C"), "postgresql")  # sorted by code point, as Python and SQLite do
 SEQ = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only where the type is INTEGER
 
 anomalies = Table(
     "anomalies",
     METADATA,
-    Column("id", Text, primary_key=True),
-    Column("venue", Text, nullable=False),
-    Column("symbol", Text, nullable=False),
-    Column("rule", Text, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("direction", Text),
+    Column("id", TEXT, primary_key=True),
+    Column("venue", TEXT, nullable=False),
+    Column("symbol", TEXT, nullable=False),
+    Column("rule", TEXT, nullable=False),
+    Column("severity", TEXT, nullable=False),
+    Column("kind", TEXT, nullable=False),
+    Column("direction", TEXT),
     Column("opened_ts", BigInteger, nullable=False),
-    Column("opened_at", Text, nullable=False),
+    Column("opened_at", TEXT, nullable=False),
     Column("trade_id", BigInteger),
-    Column("price", Float(53)),
-    Column("reference_price", Float(53)),
+    Column("price", Double),
+    Column("reference_price", Double),
     Column("reference_ts", BigInteger),
-    Column("observed", Float(53), nullable=False),
-    Column("threshold", Float(53), nullable=False),
-    Column("unit", Text, nullable=False),
-    Column("peak_observed", Float(53), nullable=False),
-    Column("peak_price", Float(53)),
+    Column("observed", Double, nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("unit", TEXT, nullable=False),
+    Column("peak_observed", Double, nullable=False),
+    Column("peak_price", Double),
     Column("peak_ts", BigInteger, nullable=False),
-    Column("peak_reference_price", Float(53)),
+    Column("peak_reference_price", Double),
     Column("peak_reference_ts", BigInteger),
     Column("last_ts", BigInteger, nullable=False),
     Column("ended_ts", BigInteger),
     Column("triggers", BigInteger, nullable=False),
     Column("escalation", Integer, nullable=False),
-    Column("escalated_ts", Text, nullable=False),  # JSON array
-    Column("quality", Text, nullable=False),
+    Column("escalated_ts", TEXT, nullable=False),  # JSON array
+    Column("quality", TEXT, nullable=False),
     Column("history", Boolean, nullable=False),
-    Column("explain", Text, nullable=False),
+    Column("explain", TEXT, nullable=False),
     Index("anomalies_by_time", "opened_ts", "severity", "rule", "direction", "symbol"),  # counts need no row
     Index("anomalies_by_lane", "symbol", "opened_ts"),
     Index("anomalies_by_severity", "severity", "opened_ts"),
@@ -63,13 +64,13 @@ changes = Table(
     "changes",
     METADATA,
     Column("seq", SEQ, primary_key=True, autoincrement=True),
-    Column("venue", Text, nullable=False),
-    Column("symbol", Text, nullable=False),
+    Column("venue", TEXT, nullable=False),
+    Column("symbol", TEXT, nullable=False),
     Column("ordinal", BigInteger, nullable=False),
-    Column("anomaly_id", Text, nullable=False),
-    Column("change", Text, nullable=False),
+    Column("anomaly_id", TEXT, nullable=False),
+    Column("change", TEXT, nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column("record", Text, nullable=False),  # the anomaly as it then stood, the text of its JSON
+    Column("record", TEXT, nullable=False),  # the anomaly as it then stood, the text of its JSON
     UniqueConstraint("venue", "symbol", "ordinal", name="changes_told_once"),
     sqlite_autoincrement=True,
 )
@@ -77,8 +78,8 @@ changes = Table(
 bars = Table(
     "bars",
     METADATA,
-    Column("venue", Text, primary_key=True),
-    Column("symbol", Text, primary_key=True),
+    Column("venue", TEXT, primary_key=True),
+    Column("symbol", TEXT, primary_key=True),
     Column("width", Integer, primary_key=True),  # seconds
     Column("ts", BigInteger, primary_key=True),  # start of the bucket
     Column("open_id", BigInteger, nullable=False),
@@ -87,7 +88,7 @@ bars = Table(
     Column("high", BigInteger, nullable=False),
     Column("low", BigInteger, nullable=False),
     Column("close", BigInteger, nullable=False),
-    Column("volume", Float(53), nullable=False),
+    Column("volume", Double, nullable=False),
     Column("count", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),  # the commit that touched it last; readers resume by it
     Index("bars_by_revision", "revision"),
@@ -99,9 +100,9 @@ quarantine = Table(
     METADATA,
     Column("seq", SEQ, primary_key=True, autoincrement=True),
     Column("recv_ts", BigInteger, nullable=False),
-    Column("venue", Text, nullable=False),
-    Column("symbol", Text),
-    Column("reason", Text, nullable=False),
+    Column("venue", TEXT, nullable=False),
+    Column("symbol", TEXT),
+    Column("reason", TEXT, nullable=False),
     Column("raw", LargeBinary, nullable=False),  # at most 4 KiB
     sqlite_autoincrement=True,
 )
@@ -109,10 +110,10 @@ quarantine = Table(
 feed = Table(
     "feed",
     METADATA,
-    Column("venue", Text, primary_key=True),
-    Column("symbol", Text, primary_key=True),
-    Column("state", Text, nullable=False),  # waiting, live, reconnecting, ended, stopped
-    Column("reason", Text, nullable=False),  # why not live, for a person; "" when live
+    Column("venue", TEXT, primary_key=True),
+    Column("symbol", TEXT, primary_key=True),
+    Column("state", TEXT, nullable=False),  # waiting, live, reconnecting, ended, stopped
+    Column("reason", TEXT, nullable=False),  # why not live, for a person; "" when live
     Column("now_ts", BigInteger, nullable=False),  # the lane's clock: ours live, the tape's on a replay
     Column("last_frame_ts", BigInteger),  # receive time, lane's clock
     Column("last_trade_ts", BigInteger),  # venue's time
@@ -127,14 +128,14 @@ feed = Table(
     Column("gaps_filled", BigInteger, nullable=False),
     Column("gaps_given_up", BigInteger, nullable=False),
     Column("reconnects", BigInteger, nullable=False),
-    Column("armed", Text, nullable=False),  # JSON array: names of the rules armed on the lane
+    Column("armed", TEXT, nullable=False),  # JSON array: names of the rules armed on the lane
 )
 
 meta = Table(
     "meta",
     METADATA,
-    Column("key", Text, primary_key=True),
-    Column("value", Text, nullable=False),  # JSON
+    Column("key", TEXT, primary_key=True),
+    Column("value", TEXT, nullable=False),  # JSON
 )
 """Keys: ``source`` {kind, address, …} whose database this is; ``clock`` {now_ts, wall_ts, speed, revision,
 latency_p50_ms, latency_p99_ms} and ``unnamed``, how many inputs in quarantine ever named no lane, written with every
@@ -143,7 +144,7 @@ commit; ``reader:NAME`` how far a follower of the log got."""
 state = Table(
     "state",
     METADATA,
-    Column("name", Text, primary_key=True),  # "detector", "position"
+    Column("name", TEXT, primary_key=True),  # "detector", "position"
     Column("value", LargeBinary, nullable=False),
 )
 
@@ -152,9 +153,9 @@ requests = Table(
     METADATA,
     Column("seq", SEQ, primary_key=True, autoincrement=True),
     Column("asked_ts", BigInteger, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("arguments", Text, nullable=False),  # JSON
+    Column("kind", TEXT, nullable=False),
+    Column("arguments", TEXT, nullable=False),  # JSON
     Column("answered_ts", BigInteger),
-    Column("answer", Text),
+    Column("answer", TEXT),
     sqlite_autoincrement=True,
 )

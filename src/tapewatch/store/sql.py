@@ -6,20 +6,20 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import msgspec
-from sqlalchemy import URL, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import URL, Connection, delete, func, insert, select, update
 
 from tapewatch.errors import StoreError
-from tapewatch.model import Anomaly, Bars, Change
+from tapewatch.model import Anomaly
 from tapewatch.store import schema
-from tapewatch.store.engine import database_url, open_engine, plain_errors, sqlite_path
-from tapewatch.store.lock import Lock
+from tapewatch.store.bulk import write
+from tapewatch.store.engine import database_url, hold_one_session, name_of, open_engine, sqlite_path
+from tapewatch.store.lock import Lock, lock_session
 from tapewatch.store.migrations import check_readable, migrate
 from tapewatch.store.records import (
     QUARANTINE_KEPT,
-    RAW_MAX,
     Answer,
     Clock,
     Commit,
@@ -29,13 +29,27 @@ from tapewatch.store.records import (
     Request,
     Source,
 )
+from tapewatch.store.refusals import lost, plain_errors
 from tapewatch.store.statements import Statements
-
-Values = dict[str, Any]  # the values of one row by column, as SQLAlchemy takes them
+from tapewatch.store.values import (
+    Values,
+    anomaly_values,
+    bar_values,
+    change_values,
+    feed_row,
+    feed_values,
+    quarantined_values,
+    storable,
+)
 
 
 class Reader:
     """Read a database that another process writes, or that nobody has made yet.
+
+    Attributes
+    ----------
+    name
+        What to call it to a person; no password is in it.
 
     Examples
     --------
@@ -46,6 +60,7 @@ class Reader:
 
     def __init__(self, url_or_path: str | Path) -> None:
         self.url: URL = database_url(url_or_path)
+        self.name = name_of(self.url)
         self._engine = open_engine(self.url, read_only=True)
         self._path = sqlite_path(self.url)
         self._inode: int | None = None
@@ -65,7 +80,7 @@ class Reader:
                 return False
         if not self._ready:
             with plain_errors(self.url), self._engine.connect() as connection:
-                self._ready = check_readable(connection, str(self.url.database))
+                self._ready = check_readable(connection, self.name)
         return self._ready
 
     @contextmanager
@@ -78,11 +93,13 @@ class Reader:
             There is no database yet, or it cannot be read.
         """
         if not self.ready():
-            raise StoreError(
-                f"{self.url.database}: there is no database yet; start tapewatch run, or give another --db"
-            )
-        with plain_errors(self.url), self._engine.connect() as connection:
-            yield connection
+            raise StoreError(f"{self.name}: there is no database yet; start tapewatch run, or give another --db")
+        try:
+            with plain_errors(self.url), self._engine.connect() as connection:
+                yield connection
+        except StoreError:
+            self._ready = False  # it may be gone, or another program's by now
+            raise
 
     def ask(self, kind: str, arguments: Values, asked_ts: int) -> int:
         """Write down what a person asks the runtime for; the answer appears in the same row.
@@ -93,7 +110,7 @@ class Reader:
             The request's ``seq``.
         """
         if not self.ready():
-            raise StoreError(f"{self.url.database}: there is no database yet; start tapewatch run first")
+            raise StoreError(f"{self.name}: there is no database yet; start tapewatch run first")
         engine = open_engine(self.url, read_only=False)
         values = {"asked_ts": asked_ts, "kind": kind, "arguments": msgspec.json.encode(arguments).decode()}
         try:
@@ -120,13 +137,22 @@ class Reader:
 
 
 class Store:
-    """The one writer of a database; made by `open`."""
+    """The one writer of a database; made by `open`.
+
+    Attributes
+    ----------
+    name
+        What to call it to a person; no password is in it.
+    revision
+        Number of the last commit.
+    """
 
     def __init__(self, url: URL, lock: Lock | None) -> None:
         self.url = url
+        self.name = name_of(url)
         self._lock = lock
         self._engine = open_engine(url, read_only=False)
-        self._write = Statements(self._engine.dialect.name)
+        self._statements = Statements(self._engine.dialect.name)
         self._stored: dict[str, Anomaly] = {}  # open anomalies as they stand in the database
         self.revision = 0
 
@@ -153,12 +179,14 @@ class Store:
         exclusive
             Refuse where another process writes to it.
         fresh
-            Remove what an SQLite file held before.
+            Remove what it held before: an SQLite file, or our tables in a server's database.
 
         Raises
         ------
         StoreError
             It belongs to another source, to another instance or to a newer program, or cannot be written.
+        ConfigError
+            It is no address of a database, or the driver for it is not installed.
         """
         url = database_url(url_or_path)
         path, lock = sqlite_path(url), None
@@ -167,16 +195,12 @@ class Store:
             lock = Lock(path) if exclusive else None
             if fresh:
                 _remove(path)
-        store = cls(url, lock)
         try:
-            with plain_errors(url), store._engine.begin() as connection:
-                migrate(connection, str(url.database))
-                if source is not None:
-                    store._claim(connection, source)
-                clock = _meta(connection, "clock")
-                store.revision = msgspec.json.decode(clock, type=Clock).revision if clock else 0
+            store = cls(url, lock)
+            store._begin(source, exclusive=exclusive, fresh=fresh and path is None)
         except BaseException:
-            store.close()
+            if lock is not None:
+                lock.release()
             raise
         return store
 
@@ -196,7 +220,8 @@ class Store:
         Raises
         ------
         StoreError
-            The disk is full, or somebody keeps the database locked; nothing of this commit is stored.
+            The disk is full, or somebody keeps the database locked: nothing of this commit is stored. Or the
+            connection to a server was lost: then all of it is stored or nothing, and only another `open` tells.
         """
         revision = self.revision + 1
         moved = {anomaly.id: anomaly for anomaly in commit.open_anomalies if self._stored.get(anomaly.id) != anomaly}
@@ -206,18 +231,17 @@ class Store:
             {"key": "clock", "value": msgspec.json.encode(clock).decode()},
             {"key": "unnamed", "value": str(commit.unnamed)},
         ]
-        bars = [values for increments in commit.bars for values in _bar_values(increments, revision)]
+        bars = [values for increments in commit.bars for values in bar_values(increments, revision)]
         with plain_errors(self.url), self._engine.begin() as connection:
-            for statement, values in (
-                (self._write.changes, [_change_values(change) for change in commit.changes]),
-                (self._write.anomalies, [_anomaly_values(anomaly) for anomaly in current.values()]),
-                (self._write.bars, bars),
-                (self._write.feed, [_feed_values(row) for row in commit.feed]),
-                (self._write.state, [{"name": name, "value": blob} for name, blob in commit.state.items()]),
-                (self._write.meta, meta),
+            for statement, rows in (
+                (self._statements.changes, [change_values(change) for change in commit.changes]),
+                (self._statements.anomalies, [anomaly_values(anomaly) for anomaly in current.values()]),
+                (self._statements.bars, bars),
+                (self._statements.feed, [feed_values(row) for row in commit.feed]),
+                (self._statements.state, [{"name": name, "value": blob} for name, blob in commit.state.items()]),
+                (self._statements.meta, meta),
             ):
-                if values:
-                    connection.execute(statement, values)
+                write(connection, statement, rows)
             if commit.quarantine:
                 _set_aside(connection, commit.quarantine)
             for answer in commit.answers:
@@ -241,7 +265,7 @@ class Store:
     def feed(self) -> list[FeedRow]:
         """Return every lane's state and counters."""
         with self._reading() as connection:
-            return [_feed_row(row) for row in connection.execute(select(schema.feed))]
+            return [feed_row(row) for row in connection.execute(select(schema.feed))]
 
     def changes_after(self, seq: int, limit: int = 1_000) -> list[LoggedChange]:
         """Return entries of the log of changes above `seq`, at most `limit`, in order."""
@@ -270,22 +294,41 @@ class Store:
         with plain_errors(self.url), self._engine.connect() as connection:
             yield connection
 
+    def _begin(self, source: Source | None, *, exclusive: bool, fresh: bool) -> None:
+        try:
+            with plain_errors(self.url):
+                if self._engine.dialect.name == "postgresql":
+                    with self._engine.connect() as connection:
+                        if exclusive:
+                            lock_session(connection, self.name)
+                    # With its session a lock is gone, and what we believe to be stored may be past.
+                    hold_one_session(self._engine, lost(self.url))
+                with self._engine.begin() as connection:
+                    migrate(connection, self.name, fresh=fresh)
+                    if source is not None:
+                        self._claim(connection, source)
+                    clock = _meta(connection, "clock")
+                    self.revision = msgspec.json.decode(clock, type=Clock).revision if clock else 0
+        except BaseException:
+            self._engine.dispose()
+            raise
+
     def _claim(self, connection: Connection, source: Source) -> None:
         text = _meta(connection, "source")
         if text is None:
             value = msgspec.json.encode(source).decode()
-            connection.execute(self._write.meta, [{"key": "source", "value": value}])
+            connection.execute(self._statements.meta, [{"key": "source", "value": value}])
             return
         found = msgspec.json.decode(text, type=Source)
         if found == source:
             return
         if found == msgspec.structs.replace(source, digest=found.digest):
             raise StoreError(
-                f"{self.url.database}: belongs to {source} as it was; its files, their format or the symbol are others "
+                f"{self.name}: belongs to {source} as it was; its files, their format or the symbol are others "
                 "now. Choose another database with --db"
             )
         raise StoreError(
-            f"{self.url.database}: belongs to the source {found}, not to {source}; choose another file with --db"
+            f"{self.name}: belongs to the source {found}, not to {source}; choose another database with --db"
         )
 
 
@@ -312,48 +355,12 @@ def _meta(connection: Connection, key: str) -> str | None:
 
 def _set_aside(connection: Connection, quarantine: Sequence[Quarantined]) -> None:
     table = schema.quarantine
-    values = [msgspec.structs.asdict(item) | {"raw": item.raw[:RAW_MAX]} for item in quarantine]
-    connection.execute(insert(table), values)
+    connection.execute(insert(table), [quarantined_values(item) for item in quarantine])
     newest = connection.execute(select(func.max(table.c.seq))).scalar_one()
     connection.execute(delete(table).where(table.c.seq <= newest - QUARANTINE_KEPT))
 
 
 def _answer(connection: Connection, answer: Answer) -> None:
     table = schema.requests
-    values = {"answered_ts": answer.answered_ts, "answer": answer.answer}
+    values = {"answered_ts": answer.answered_ts, "answer": storable(answer.answer)}
     connection.execute(update(table).where(table.c.seq == answer.seq).values(values))
-
-
-def _change_values(change: Change) -> Values:
-    anomaly = change.anomaly
-    return {
-        "venue": anomaly.venue,
-        "symbol": anomaly.symbol,
-        "ordinal": change.ordinal,
-        "anomaly_id": anomaly.id,
-        "change": change.change,
-        "at": change.at,
-        "record": msgspec.json.encode(anomaly).decode(),
-    }
-
-
-def _anomaly_values(anomaly: Anomaly) -> Values:
-    return msgspec.structs.asdict(anomaly) | {"escalated_ts": msgspec.json.encode(anomaly.escalated_ts).decode()}
-
-
-def _bar_values(bars: Bars, revision: int) -> Iterator[Values]:
-    names = bars.data.dtype.names or ()
-    for bar in bars.data.tolist():
-        values = dict(zip(names, bar, strict=True))
-        lane = bars.lanes[values.pop("lane")]
-        values.update(venue=lane.venue, symbol=lane.symbol, revision=revision)
-        yield values
-
-
-def _feed_values(row: FeedRow) -> Values:
-    return msgspec.structs.asdict(row) | {"armed": msgspec.json.encode(row.armed).decode()}
-
-
-def _feed_row(row: Row[Any]) -> FeedRow:
-    values = dict(row._mapping)  # noqa: SLF001 # SQLAlchemy's public name for it
-    return FeedRow(**values | {"armed": tuple(msgspec.json.decode(values["armed"], type=list[str]))})

@@ -1,0 +1,69 @@
+"""Records become rows of the tables, by column, and rows become records again."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row
+
+from tapewatch.model import Anomaly, Bars, Change
+from tapewatch.store.records import RAW_MAX, FeedRow, Quarantined
+
+Values = dict[str, Any]  # the values of one row by column, as SQLAlchemy takes them
+
+
+def change_values(change: Change) -> Values:
+    """Make a row of the log of changes."""
+    anomaly = change.anomaly
+    return {
+        "venue": anomaly.venue,
+        "symbol": anomaly.symbol,
+        "ordinal": change.ordinal,
+        "anomaly_id": anomaly.id,
+        "change": change.change,
+        "at": change.at,
+        "record": msgspec.json.encode(anomaly).decode(),
+    }
+
+
+def anomaly_values(anomaly: Anomaly) -> Values:
+    """Make a row of an anomaly as it stands."""
+    return msgspec.structs.asdict(anomaly) | {"escalated_ts": msgspec.json.encode(anomaly.escalated_ts).decode()}
+
+
+def bar_values(bars: Bars, revision: int) -> Iterator[Values]:
+    """Make a row of each bar."""
+    names = bars.data.dtype.names or ()
+    for bar in bars.data.tolist():
+        values = dict(zip(names, bar, strict=True))
+        lane = bars.lanes[values.pop("lane")]
+        values.update(venue=lane.venue, symbol=lane.symbol, revision=revision)
+        yield values
+
+
+def feed_values(row: FeedRow) -> Values:
+    """Make the row of a lane's feed."""
+    armed = msgspec.json.encode(row.armed).decode()
+    return msgspec.structs.asdict(row) | {"reason": storable(row.reason), "armed": armed}
+
+
+def feed_row(row: Row[Any]) -> FeedRow:
+    """Make a record of a row of the table ``feed``."""
+    values = dict(row._mapping)  # noqa: SLF001 # SQLAlchemy's public name for it
+    return FeedRow(**values | {"armed": tuple(msgspec.json.decode(values["armed"], type=list[str]))})
+
+
+def quarantined_values(item: Quarantined) -> Values:
+    """Make a row of what was set aside."""
+    symbol = None if item.symbol is None else storable(item.symbol)
+    said = {"symbol": symbol, "reason": storable(item.reason), "raw": item.raw[:RAW_MAX]}
+    return msgspec.structs.asdict(item) | said
+
+
+def storable(text: str) -> str:
+    r"""Make a text of foreign origin one that every database takes: no NUL, and nothing that UTF-8 cannot write.
+
+    >>> storable("a\0b")
+    'a␀b'
+    """
+    return text.replace("\0", "␀").encode("utf-8", "backslashreplace").decode()
