@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tapewatch.errors import ConfigError
-from tapewatch.store.engine import POSTGRESQL, database_url, name_of, open_engine, sqlite_path
+from tapewatch.store.engine import POSTGRESQL, apart, database_url, name_of, open_engine, sqlite_path
 from tapewatch.store.sql import Store
 
 SECRET = "s3cr3t"  # noqa: S105  # of nobody
@@ -60,3 +60,20 @@ def test_a_missing_driver_is_one_line_that_says_how_to_get_it(read_only: bool, m
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(ConfigError, match=r"pip install 'tapewatch\[postgres\]'$"):
         open_engine(database_url("postgresql://host/name"), read_only=read_only)
+
+
+@pytest.mark.parametrize(
+    ("address", "open_part", "secret"),
+    [
+        ("data/x.db", "data/x.db", {}),
+        ("postgresql://me@host/name", "postgresql://me@host/name", {}),
+        (
+            f"postgresql://me:{SECRET}@host:1/name?a=b",
+            "postgresql+psycopg://me@host:1/name?a=b",
+            {"PGPASSWORD": SECRET},
+        ),
+        (f"postgresql://me@host/name?password={SECRET}", "postgresql+psycopg://me@host/name", {"PGPASSWORD": SECRET}),
+    ],
+)
+def test_a_child_gets_the_password_apart(address: str, open_part: str, secret: dict[str, str]) -> None:
+    assert apart(address) == (open_part, secret)

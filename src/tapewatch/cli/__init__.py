@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from tapewatch.cli import backtest, config, exchange, rules, run, view
+from tapewatch.cli import backtest, config, exchange, migrate, rules, run, view
 from tapewatch.errors import TapewatchError
 
 UsageError: Any = typer.BadParameter.__mro__[1]
@@ -26,6 +26,7 @@ run.register(app)
 backtest.register(app)
 exchange.register(app)
 view.register(app)
+migrate.register(app)
 app.add_typer(config.app, name="config")
 
 

@@ -11,6 +11,16 @@ from tapewatch.config import Settings
 DEFAULT_FILE = Path("tapewatch.toml")
 SECTIONS = ("capture", "dashboard", "exchange", "rules", "run", "top")
 
+DB_NAMES = ("--db", "--store")
+DbOption = Annotated[
+    str | None,
+    typer.Option(
+        *DB_NAMES,
+        metavar="FILE|URL",
+        help="Database: a file of SQLite, or postgresql://user@host/name.",
+        show_default="data/tapewatch.db",
+    ),
+]
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Configuration file; default: tapewatch.toml where it exists."),

@@ -29,7 +29,7 @@ def show(
         set_by = chosen.entries[key].origin if key in chosen.entries else "default"
         comment = f"  # {set_by}" if origin else ""
         unset = "# " if value is None else ""
-        typer.echo(f"{unset}{name} = {_toml(value)}{comment}")
+        typer.echo(f"{unset}{name} = {_toml(_without_password(key, value))}{comment}")
 
 
 @app.command()
@@ -66,6 +66,12 @@ def _flat(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from _flat(f"{prefix}{key}.", value)
         else:
             yield f"{prefix}{key}", value
+
+
+def _without_password(key: str, value: Any) -> Any:
+    from tapewatch.store.engine import database_url, name_of
+
+    return name_of(database_url(value)) if key == "run.db" else value
 
 
 def _toml(value: Any) -> str:

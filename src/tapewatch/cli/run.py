@@ -5,17 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tapewatch.cli.common import ConfigOption, SetOption, settings
+from tapewatch.cli.common import DB_NAMES, ConfigOption, DbOption, SetOption, settings
 from tapewatch.errors import ConfigError
 
 if TYPE_CHECKING:
     from tapewatch.config import Settings
 
-DEMO_DB = Path("data/demo.db")
+DEMO_DB = "data/demo.db"
 
-DbOption = Annotated[
-    str | None, typer.Option("--db", metavar="FILE", help="Database.", show_default="data/tapewatch.db")
-]
 PortOption = Annotated[
     int | None,
     typer.Option("--port", min=1, max=65_535, help="Port of the dashboard.", show_default="8710, or the next free one"),
@@ -80,7 +77,7 @@ def run(
 def demo(
     seed: Annotated[int | None, typer.Option(min=0, help="Of the simulated market.", show_default="7")] = None,
     db: Annotated[
-        Path, typer.Option("--db", metavar="FILE", help="Database; what it held before is removed.")
+        str, typer.Option(*DB_NAMES, metavar="FILE|URL", help="Database; what it held before is removed.")
     ] = DEMO_DB,
     port: PortOption = None,
     keep: Annotated[bool, typer.Option("--keep", help="Go on with the database of the last demo.")] = False,
@@ -90,10 +87,10 @@ def demo(
 ) -> None:
     """Show everything offline: a simulated exchange with planted anomalies, and the dashboard over it.
 
-    What was planted is written beside the database, one line of JSON each.
+    What was planted is written beside the database, or into data/ where that is a server's, one line of JSON each.
     """
-    labels = db.with_suffix(".labels.jsonl")
-    given = settings(config, set_).with_flags("run", source="simulated", db=str(db))
+    labels = Path(DEMO_DB if "://" in db else db).with_suffix(".labels.jsonl")
+    given = settings(config, set_).with_flags("run", source="simulated", db=db)
     given = given.with_flags("exchange", seed=seed, labels=str(labels)).with_flags("dashboard", port=port)
     _serve(given, fresh=not keep, verbose=verbose, shared=_shared(config, set_))
 

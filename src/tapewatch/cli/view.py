@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tapewatch.cli.common import ConfigOption, SetOption, settings
+from tapewatch.cli.common import ConfigOption, DbOption, SetOption, settings
 
 
 def register(app: typer.Typer) -> None:
@@ -15,9 +15,7 @@ def register(app: typer.Typer) -> None:
 
 
 def top(
-    db: Annotated[
-        str | None, typer.Option("--db", metavar="FILE", help="Database to look at.", show_default="data/tapewatch.db")
-    ] = None,
+    db: DbOption = None,
     symbol: Annotated[list[str] | None, typer.Option(help="Only this symbol; repeatable.")] = None,
     severity: Annotated[list[str] | None, typer.Option(help="Only high, medium or low; repeatable.")] = None,
     type_: Annotated[
@@ -64,9 +62,7 @@ def top(
 
 
 def dashboard(
-    db: Annotated[
-        str | None, typer.Option("--db", metavar="FILE", help="Database to look at.", show_default="data/tapewatch.db")
-    ] = None,
+    db: DbOption = None,
     port: Annotated[
         int | None,
         typer.Option("--port", min=1, max=65_535, help="Port on loopback.", show_default="8710, or the next free one"),

@@ -124,7 +124,7 @@ class Embedded:
         self._rows_before = self._pipeline.position.rows
         self._requests: list[Request] = []
         self._answers: list[Answer] = []
-        self._answered = 0
+        self._answered: set[int] = set()
         self._ask_again_ns = 0
         self._stopping = stopping or asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
@@ -269,13 +269,13 @@ class Embedded:
             self.latency.add(prepared.received, written.done_ns)
 
     def _answer(self, request: Request) -> None:
-        if request.seq <= self._answered:
+        if request.seq in self._answered:
             return  # told again before its answer was stored
         text, limits = answer(request, self._limits)
         if limits is not self._limits:
             self._limits = limits
             self._pipeline.rearm(limits.book)
-        self._answered = request.seq
+        self._answered.add(request.seq)
         self._answers.append(Answer(request.seq, self._clock.now_ns(), text))
 
     def _close(self) -> None:
@@ -302,6 +302,6 @@ def resume(store: Store, rules: RuleBook) -> Pipeline:
         return Pipeline(Detector.restore(rules, state), msgspec.json.decode(position, type=Position), store.feed())
     except (SnapshotError, msgspec.DecodeError) as error:
         raise StoreError(
-            f"{store.url.database}: {error}; start with another database with --db "
+            f"{store.name}: {error}; start with another database with --db "
             "(what this one holds can still be shown: tapewatch dashboard --db)"
         ) from None

@@ -46,7 +46,9 @@ class RunConfig(Struct, frozen=True, forbid_unknown_fields=True):
         float,
         Meta(ge=0, le=1e6, description="Speed of a tape: 1 as recorded, 60 an hour in a minute, 0 as fast as it goes"),
     ] = 1.0
-    db: Annotated[str, Meta(min_length=1, description="Database: the path of an SQLite file")] = "data/tapewatch.db"
+    db: Annotated[
+        str, Meta(min_length=1, description="Database: the path of an SQLite file, or postgresql://user@host/name")
+    ] = "data/tapewatch.db"
     record: Annotated[str | None, Meta(description="Folder to record all rows into, as Parquet")] = None
     jsonl: Annotated[str | None, Meta(description="File to append each change of an anomaly to, as a line of JSON")] = (
         None

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -27,6 +28,7 @@ from tapewatch.runtime.recording import RECORDING, Recording
 from tapewatch.runtime.source import Position, RowSource
 from tapewatch.runtime.supervise import Child
 from tapewatch.runtime.warmup import warm_up
+from tapewatch.store.engine import apart
 from tapewatch.store.jsonl import JsonLines
 from tapewatch.store.sql import Store
 
@@ -108,7 +110,7 @@ class Service:
         store = Store.open(run.db, source=source.identity, fresh=self._fresh)
         try:
             position = msgspec.json.decode(store.state(POSITION) or b"{}", type=Position)
-            self._say("database", f"{run.db}, {f'{position.rows:,} rows so far' if position.rows else 'new'}")
+            self._say("database", f"{store.name}, {f'{position.rows:,} rows so far' if position.rows else 'new'}")
             recording = jsonl = None
             if run.record is not None:
                 recording = Recording.open(Path(run.record), store.state(RECORDING), position.rows)
@@ -189,8 +191,10 @@ class Service:
 
     async def _show(self, dashboard: Dashboard) -> None:
         asked = () if dashboard.port is None else ("--port", str(dashboard.port))
-        arguments = ("dashboard", "--db", self._settings.run.db, *asked, *dashboard.arguments)
-        await Child(arguments, say=lambda text: self._say("dashboard", text), clock=self._clock).run()
+        db, secret = apart(self._settings.run.db)
+        arguments = ("dashboard", "--db", db, *asked, *dashboard.arguments)
+        say = partial(self._say, "dashboard")
+        await Child(arguments, say=say, clock=self._clock, environment=secret).run()
 
     async def _tell(self, embedded: Embedded) -> None:
         await embedded.stored.wait()

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from tapewatch.clock import Clock
 from tapewatch.model import NS
@@ -34,6 +34,8 @@ class Child:
         Behind ``tapewatch``.
     say
         Takes a line for a person.
+    environment
+        On top of ours: what the list of processes need not show to everybody.
     clock, sleep, spawn
         The outside world.
 
@@ -49,6 +51,7 @@ class Child:
         *,
         say: Callable[[str], None],
         clock: Clock,
+        environment: Mapping[str, str] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         spawn: Spawn | None = None,
     ) -> None:
@@ -56,6 +59,7 @@ class Child:
         self._arguments = arguments
         self._say = say
         self._clock = clock
+        self._environment = environment or {}
         self._sleep = sleep
         self._spawn = spawn or self._start
         self._leash = os.pipe()
@@ -113,6 +117,6 @@ class Child:
             stdin=DEVNULL,
             stdout=PIPE,
             pass_fds=(end,),
-            env={**os.environ, LEASH: str(end)},
+            env={**os.environ, **self._environment, LEASH: str(end)},
             start_new_session=True,
         )

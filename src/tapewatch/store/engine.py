@@ -68,6 +68,22 @@ def name_of(url: URL) -> str:
     return plain.render_as_string(hide_password=True)
 
 
+def apart(url_or_path: str | Path) -> tuple[str, dict[str, str]]:
+    """Take the password out of an address: it goes to a child in the environment, where no list of processes shows it.
+
+    >>> apart("postgresql://me:secret@host/name")
+    ('postgresql+psycopg://me@host/name', {'PGPASSWORD': 'secret'})
+    """
+    url = database_url(url_or_path)
+    password = url.password or url.query.get("password")
+    if sqlite_path(url) is not None or password is None:
+        return str(url_or_path), {}
+    open_part = URL.create(
+        url.drivername, url.username, None, url.host, url.port, url.database, url.difference_update_query(SECRETS).query
+    )
+    return open_part.render_as_string(), {"PGPASSWORD": str(password)}
+
+
 def sqlite_path(url: URL) -> Path | None:
     """Path of an SQLite database; None for a server's."""
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None

@@ -98,12 +98,17 @@ def history(connection: Connection, name: str, steps: Sequence[Step] = STEPS) ->
     StoreError
         It was written by a newer program, or it is somebody else's.
     """
-    applied: dict[int, datetime] = {}
-    if _tables(connection):
-        _known_number(connection, name, 1 + len(steps))
-        applied = dict(connection.execute(select(migrations.c.number, migrations.c.applied_at)).all())
+    if not _tables(connection):
+        return pending(steps)
+    _known_number(connection, name, 1 + len(steps))
+    applied: dict[int, datetime] = dict(connection.execute(select(migrations.c.number, migrations.c.applied_at)).all())
+    return [each._replace(applied_at=applied.get(each.number)) for each in pending(steps)]
+
+
+def pending(steps: Sequence[Step] = STEPS) -> list[Migration]:
+    """List every migration that the program knows, as for a database that is not there yet."""
     words = [FIRST, *((step.__doc__ or step.__name__).strip().splitlines()[0] for step in steps)]
-    return [Migration(number, said, applied.get(number)) for number, said in enumerate(words, start=1)]
+    return [Migration(number, said, None) for number, said in enumerate(words, start=1)]
 
 
 def schema_number(connection: Connection, name: str) -> int:

@@ -17,7 +17,7 @@ from tapewatch.store import schema
 from tapewatch.store.bulk import write
 from tapewatch.store.engine import database_url, hold_one_session, name_of, open_engine, sqlite_path
 from tapewatch.store.lock import Lock, lock_session
-from tapewatch.store.migrations import check_readable, migrate
+from tapewatch.store.migrations import Migration, check_readable, history, migrate, pending
 from tapewatch.store.records import (
     QUARANTINE_KEPT,
     Answer,
@@ -330,6 +330,26 @@ class Store:
         raise StoreError(
             f"{self.name}: belongs to the source {found}, not to {source}; choose another database with --db"
         )
+
+
+def history_of(url_or_path: str | Path) -> tuple[str, list[Migration]]:
+    """Name a database to a person, and tell which migrations it has; it is only read.
+
+    Raises
+    ------
+    StoreError
+        A newer program wrote it, or it is somebody else's, or it cannot be read.
+    """
+    url = database_url(url_or_path)
+    path, name = sqlite_path(url), name_of(url)
+    if path is not None and not path.exists():
+        return name, pending()
+    engine = open_engine(url, read_only=True)
+    try:
+        with plain_errors(url), engine.connect() as connection:
+            return name, history(connection, name)
+    finally:
+        engine.dispose()
 
 
 def _prepare_place(path: Path, *, create: bool) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tapewatch.errors import ConfigError, TapewatchError, before_it_runs
+from tapewatch.store.engine import sqlite_path
 from tapewatch.store.sql import Reader, Store
 
 PLACES = (Path("data"), Path())
@@ -17,15 +18,15 @@ def require(reader: Reader) -> None:
     Raises
     ------
     ConfigError
-        There is none; the newest ones near by are named.
+        There is none, and the newest ones near by are named; or it cannot be read.
     """
     with before_it_runs():
         if reader.ready():
             return
-    wanted = reader.url.database or str(reader.url)
-    found = [f"--db {path}" for path in databases(Path(wanted).parent)[:NAMED_MAX]]
+    file = sqlite_path(reader.url)
+    found = [f"--db {path}" for path in databases(*() if file is None else (file.parent,))[:NAMED_MAX]]
     hint = f"try {' or '.join(found)}" if found else "tapewatch demo makes one to look at"
-    raise ConfigError(f"--db expects a database, found none at {wanted}; {hint}")
+    raise ConfigError(f"--db expects a database, found none at {reader.name}; {hint}")
 
 
 def databases(*folders: Path) -> list[Path]:

@@ -131,13 +131,13 @@ def look(reader: Reader, wall_ns: int, ask: Ask) -> tuple[Picture | None, str]:
     """Read a picture, or say in a sentence why there is none."""
     try:
         if not reader.ready():
-            return None, f"There is no database {reader.url.database} yet."
+            return None, f"There is no database {reader.name} yet."
         with reader.connect() as conn:
             picture = read(conn, wall_ns, ask)
     except StoreError as error:
         return None, f"{error}."
     if not picture.status.feed:
-        return None, f"The database {reader.url.database} is there, but nothing was captured into it yet."
+        return None, f"The database {reader.name} is there, but nothing was captured into it yet."
     return picture, ""
 
 
