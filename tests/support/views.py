@@ -1,9 +1,12 @@
 """A small database to look at: anomalies, bars and feed rows of our own choosing, stored by the real store."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 import numpy as np
+from sqlalchemy import Connection
 
 from tapewatch.model import BAR, NS, PRICE_SCALE, Anomaly, Bars, Change, Lane
 from tapewatch.store.records import Clock, Commit, FeedRow, Source
@@ -125,13 +128,24 @@ def opened(*anomalies: Anomaly) -> list[Change]:
     return [Change("opened", each.opened_ts, int(each.id.encode().hex(), 16) % 2**40, each) for each in anomalies]
 
 
-def build(path: Path, *commits: Commit, source: Source | None = None) -> Reader:
+def build(path: Path | str, *commits: Commit, source: Source | None = None) -> Reader:
     """Store commits in a new database and open it for reading."""
     store = Store.open(path, source=source or Source("coinbase", "wss://ws-feed.exchange.coinbase.com"))
     for each in commits:
         store.commit(each)
     store.close()
     return Store.read(path)
+
+
+@contextmanager
+def looking(path: Path | str, *commits: Commit, source: Source | None = None) -> Iterator[Connection]:
+    """Store commits, and look at what they left."""
+    reader = build(path, *commits, source=source)
+    try:
+        with reader.connect() as connection:
+            yield connection
+    finally:
+        reader.close()
 
 
 def clock(**fields: object) -> Clock:

@@ -2,7 +2,7 @@ import asyncio
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.pages import Page
@@ -87,15 +87,15 @@ def test_what_the_welcome_has_told_is_not_told_again():
     assert [bar[1] for bar in said(box)["bars"]] == [6]
 
 
-def test_another_database_makes_pages_read_afresh(tmp_path):
-    reader = build(tmp_path / "x.db", Commit(clock(), feed=[feed_row(LINK)]))
+def test_another_database_makes_pages_read_afresh(database):
+    reader = build(database.url, Commit(clock(), feed=[feed_row(LINK)]))
     found = look(reader, Place("another", 5, 5), NOW, Wanted())
     assert not found.complete
     reader.close()
 
 
-def test_a_database_that_is_not_there_is_news_without_a_place(tmp_path):
-    reader = Store.read(tmp_path / "none.db")
+def test_a_database_that_is_not_there_is_news_without_a_place(database):
+    reader = Store.read(database.url)
     found = look(reader, NOWHERE, NOW, Wanted())
     assert (found.place, found.complete, found.now.state, found.now.headline) == (
         NOWHERE,
@@ -144,9 +144,9 @@ STEPS = st.lists(st.sampled_from(["commit", "other lane", "look", "deliver", "lo
 
 
 @given(steps=STEPS)
-@settings(max_examples=15, deadline=None)
-def test_a_page_that_comes_back_has_missed_nothing_and_hears_nothing_twice(tmp_path_factory, steps):
-    asyncio.run(_a_page_comes_back(tmp_path_factory.mktemp("live") / "x.db", steps))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_page_that_comes_back_has_missed_nothing_and_hears_nothing_twice(database, steps):
+    asyncio.run(_a_page_comes_back(database.another().url, steps))
 
 
 async def _a_page_comes_back(path, steps):
@@ -189,8 +189,8 @@ async def _a_page_comes_back(path, steps):
     reader.close()
 
 
-async def test_a_page_waits_for_the_first_look_and_then_misses_nothing(tmp_path):
-    writer, reader = Writer(tmp_path / "x.db"), Store.read(tmp_path / "x.db")
+async def test_a_page_waits_for_the_first_look_and_then_misses_nothing(database):
+    writer, reader = Writer(database.url), Store.read(database.url)
     writer.commit()
     hub = Hub(reader, lambda: NOW, refresh_s=3)
     joining = asyncio.create_task(hub.join(wish()))
@@ -206,13 +206,13 @@ async def test_a_page_waits_for_the_first_look_and_then_misses_nothing(tmp_path)
     reader.close()
 
 
-async def test_pages_that_were_there_before_the_database_read_afresh(tmp_path):
-    reader = Store.read(tmp_path / "x.db")
+async def test_pages_that_were_there_before_the_database_read_afresh(database):
+    reader = Store.read(database.url)
     hub = Hub(reader, lambda: NOW, refresh_s=3)
     await hub.follow()
     box = await hub.join(wish())
     assert said(box)["epoch"] == ""
-    writer = Writer(tmp_path / "x.db")
+    writer = Writer(database.url)
     writer.commit()
     await hub.follow()
     assert box.take() == RESYNC
@@ -220,8 +220,8 @@ async def test_pages_that_were_there_before_the_database_read_afresh(tmp_path):
     reader.close()
 
 
-async def test_prices_are_told_of_every_lane_and_late_trades_do_not_turn_them_back(tmp_path):
-    writer, reader = Writer(tmp_path / "x.db"), Store.read(tmp_path / "x.db")
+async def test_prices_are_told_of_every_lane_and_late_trades_do_not_turn_them_back(database):
+    writer, reader = Writer(database.url), Store.read(database.url)
     writer.commit()
     hub = Hub(reader, lambda: NOW, refresh_s=3)
     await hub.follow()
@@ -242,12 +242,12 @@ async def test_prices_are_told_of_every_lane_and_late_trades_do_not_turn_them_ba
     reader.close()
 
 
-async def test_an_open_anomaly_that_grows_is_told_though_nothing_is_logged(tmp_path):
+async def test_an_open_anomaly_that_grows_is_told_though_nothing_is_logged(database):
     wall = NOW
-    store = Store.open(tmp_path / "x.db", source=SOURCE)
+    store = Store.open(database.url, source=SOURCE)
     running = anomaly("r", ended=False)
     store.commit(Commit(clock(), changes=opened(running), open_anomalies=[running], feed=[feed_row(LINK)]))
-    reader = Store.read(tmp_path / "x.db")
+    reader = Store.read(database.url)
     hub = Hub(reader, lambda: wall, refresh_s=3)
     page = Page(LINK)
     await hub.follow()
@@ -265,9 +265,9 @@ async def test_an_open_anomaly_that_grows_is_told_though_nothing_is_logged(tmp_p
     reader.close()
 
 
-async def test_pictures_are_sent_when_they_have_changed(tmp_path):
+async def test_pictures_are_sent_when_they_have_changed(database):
     wall = NOW
-    reader = build(tmp_path / "x.db", Commit(clock(speed=1), feed=[feed_row(LINK, state="ended")]))
+    reader = build(database.url, Commit(clock(speed=1), feed=[feed_row(LINK, state="ended")]))
     hub = Hub(reader, lambda: wall, refresh_s=3)
     await hub.follow()
     box = await hub.join(wish())
@@ -287,11 +287,11 @@ async def test_pictures_are_sent_when_they_have_changed(tmp_path):
 
 
 @pytest.mark.parametrize("back_s", [1, 3_600])
-async def test_a_wall_clock_that_is_set_back_does_not_stop_the_pictures(tmp_path, back_s):
+async def test_a_wall_clock_that_is_set_back_does_not_stop_the_pictures(database, back_s):
     wall = NOW
-    store = Store.open(tmp_path / "x.db", source=SOURCE)
+    store = Store.open(database.url, source=SOURCE)
     store.commit(Commit(clock(), feed=[feed_row(LINK)]))
-    reader = Store.read(tmp_path / "x.db")
+    reader = Store.read(database.url)
     hub = Hub(reader, lambda: wall, refresh_s=3)
     await hub.follow()
     box = await hub.join(wish())
@@ -301,4 +301,21 @@ async def test_a_wall_clock_that_is_set_back_does_not_stop_the_pictures(tmp_path
     await hub.follow()
     assert said(box)["now"]["state"] == "reconnecting"
     store.close()
+    reader.close()
+
+
+async def test_a_fresh_database_under_the_same_name_makes_pages_read_afresh(database):
+    writer, reader = Writer(database.url), Store.read(database.url)
+    writer.commit()
+    hub = Hub(reader, lambda: NOW, refresh_s=3)
+    await hub.follow()
+    box = await hub.join(wish())
+    before = said(box)["epoch"]
+    writer.store.close()
+    again = Store.open(database.url, source=Source("simulated", seed=1), fresh=True)
+    again.commit(Commit(clock(), feed=[feed_row(LINK)]))
+    await hub.follow()
+    assert box.take() == RESYNC
+    assert said(await hub.join(wish()))["epoch"] not in ("", before)
+    again.close()
     reader.close()

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from support.views import BTC, LINK, NOW, SOME, anomaly, bars_of, build, clock, feed_row, opened
+from support.views import BTC, LINK, NOW, SOME, anomaly, bars_of, build, clock, feed_row, looking, opened
 from tapewatch.model import NS, Anomaly, Lane
 from tapewatch.store.records import Commit, Source
 from tapewatch.store.schema import anomalies as anomalies_table
@@ -18,9 +18,9 @@ T = NOW // NS - NOW // NS % 300  # a round five minutes, in seconds
 
 
 @pytest.fixture
-def conn(tmp_path):
+def conn(database):
     reader = build(
-        tmp_path / "x.db",
+        database.url,
         Commit(
             clock(),
             changes=opened(*SOME),
@@ -102,9 +102,9 @@ def test_pages_are_disjoint_and_complete(conn):
     assert len(pages) == len(SOME)
 
 
-def test_pages_of_anomalies_that_opened_at_the_same_time(tmp_path):
+def test_pages_of_anomalies_that_opened_at_the_same_time(database):
     same = [anomaly(name) for name in "abcde"]
-    with build(tmp_path / "x.db", Commit(clock(), changes=opened(*same))).connect() as conn:
+    with looking(database.url, Commit(clock(), changes=opened(*same))) as conn:
         first = queries.anomalies(conn, Filter(), NOW, limit=3)
         rest = queries.anomalies(conn, Filter(), NOW, limit=3, before=(first[-1].opened_ts, first[-1].id))
     assert ids(first) + ids(rest) == ["e", "d", "c", "b", "a"]
@@ -187,15 +187,14 @@ def test_folding_is_what_a_reader_would_do_by_hand(pairs, width):
         assert (bar["volume"], bar["count"]) == (1.5 * len(prices), 2 * len(prices))
 
 
-def test_tail_tells_each_change_and_touched_bar_once(tmp_path):
-    path = tmp_path / "x.db"
+def test_tail_tells_each_change_and_touched_bar_once(database):
     first = Commit(clock(), changes=opened(SOME[0]), bars=[bars_of(LINK, 1, [T, T + 1], [19.0, 20.0])])
     again = Commit(clock(), changes=opened(SOME[1]), bars=[bars_of(LINK, 1, [T + 1, T + 2], [20.0, 21.0])])
-    with build(path, first).connect() as conn:
+    with looking(database.url, first) as conn:
         start = queries.tail(conn, 0, 0)
     assert [change.anomaly_id for change in start.changes] == ["high-down"]
     assert [(bar.symbol, bar.width, bar.bar[0]) for bar in start.bars] == [("LINK-USD", 1, T), ("LINK-USD", 1, T + 1)]
-    with build(path, again).connect() as conn:
+    with looking(database.url, again) as conn:
         news = queries.tail(conn, start.seq, start.revision)
         assert [change.anomaly_id for change in news.changes] == ["medium-up"]
         assert [bar.bar for bar in news.bars] == [
@@ -215,13 +214,17 @@ def test_tail_says_when_too_much_has_happened(conn):
     assert queries.tail(conn, 0, 0, limit=8).complete
 
 
-def test_empty_database(tmp_path):
-    with build(tmp_path / "x.db").connect() as conn:
+def test_empty_database(database):
+    with looking(database.url) as conn:
         assert queries.anomalies(conn, Filter(), NOW, limit=10) == []
         assert queries.tail(conn, 0, 0) == queries.Tail([], [], 0, 0)
         assert queries.counts(conn, Filter(), NOW).total == 0
         assert len(queries.bars(conn, BTC, 300)) == 0
         assert watchlist(conn, status(conn, NOW)) == []
+
+
+# SQLite plans by rules; PostgreSQL by how many rows there are, which here are few.
+of_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
 def plans(conn, read) -> Iterator[tuple[str, str]]:
@@ -266,6 +269,7 @@ LIVE = {
 }
 
 
+@of_sqlite
 @pytest.mark.parametrize("name", LIVE)
 def test_no_live_query_reads_a_whole_table(conn, name):
     for statement, step in plans(conn, lambda: LIVE[name](conn)):
@@ -276,17 +280,20 @@ def test_no_live_query_reads_a_whole_table(conn, name):
             assert any(part in step for part in ("opened_ts>", "ended_ts=", "(id=")), f"{step} in {statement}"
 
 
+@of_sqlite
 def test_the_check_of_plans_notices_a_full_scan(conn):
     careless = plans(conn, lambda: conn.exec_driver_sql("SELECT * FROM anomalies WHERE triggers > 3").all())
     assert any(step.startswith("SCAN anomalies") for _, step in careless)
 
 
-def test_place_moves_with_each_commit_and_belongs_to_one_database(tmp_path):
-    first = build(tmp_path / "x.db", Commit(clock(), changes=opened(*SOME)))
+def test_place_moves_with_each_commit_and_belongs_to_one_database(database):
+    first = build(database.url, Commit(clock(), changes=opened(*SOME)))
     with first.connect() as conn:
         before = queries.place(conn)
     assert (before.revision, before.seq) == (1, len(SOME))
-    other = build(tmp_path / "y.db", Commit(clock()), source=Source("simulated", seed=7))
+    other = build(database.another().url, Commit(clock()), source=Source("simulated", seed=7))
     with other.connect() as conn:
         assert queries.place(conn).epoch != before.epoch
         assert queries.place(conn).seq == 0
+    first.close()
+    other.close()

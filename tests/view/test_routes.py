@@ -49,14 +49,14 @@ def live(client):
 
 
 @pytest.fixture
-def client(tmp_path):
+def client(database):
     commit = Commit(
         clock(),
         changes=opened(*SOME),
         bars=[bars_of(LINK, 10, [T + 10 * i for i in range(50)], CLOSES)],
         feed=[feed_row(LINK), feed_row(BTC)],
     )
-    with served(build(tmp_path / "x.db", commit)) as client:
+    with served(build(database.url, commit)) as client:
         yield client
 
 
@@ -140,8 +140,8 @@ def test_what_was_abnormal_in_sight(client):
     assert {row["id"] for row in client.get("/api/span", params=query).json()["rows"]} == {"new", "up", "silent"}
 
 
-def test_before_there_is_a_database(tmp_path):
-    with served(Store.read(tmp_path / "none.db")) as client:
+def test_before_there_is_a_database(database):
+    with served(Store.read(database.url)) as client:
         assert client.get("/api/health").json() == {"ok": True, "database": False}
         answer = client.get("/api/bars", params={"venue": "coinbase", "symbol": "LINK-USD"})
         assert (answer.content, answer.headers["tapewatch-epoch"]) == (b"", "")
@@ -234,8 +234,8 @@ def test_a_page_that_goes_away_is_forgotten(client, monkeypatch):
             assert socket.recv()
 
 
-def test_bars_agree_with_the_queries(client, tmp_path):
-    reader = Store.read(tmp_path / "x.db")
+def test_bars_agree_with_the_queries(client, database):
+    reader = Store.read(database.url)
     with reader.connect() as conn:
         expected = queries.bars(conn, LINK, 60)
     reader.close()

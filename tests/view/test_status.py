@@ -11,6 +11,7 @@ from support.views import (
     build,
     clock,
     feed_row,
+    looking,
     opened,
     silence,
 )
@@ -23,11 +24,11 @@ TAPE = Source("tape", "cascade")
 
 
 @pytest.fixture
-def look(tmp_path):
+def look(database):
     """Store one commit and tell how it looks so many seconds of the wall clock later."""
 
     def see(commit: Commit, later_s: float = 0.0, source: Source | None = None) -> Status:
-        with build(tmp_path / "x.db", commit, source=source).connect() as conn:
+        with looking(database.url, commit, source=source) as conn:
             return status(conn, NOW + round(later_s * NS))
 
     return see
@@ -141,9 +142,9 @@ def test_trades_of_the_last_minute(look):
 
 
 @pytest.fixture
-def watch(tmp_path):
+def watch(database):
     def see(commit: Commit) -> list[Watch]:
-        with build(tmp_path / "x.db", commit).connect() as conn:
+        with looking(database.url, commit) as conn:
             return watchlist(conn, status(conn, NOW))
 
     return see
