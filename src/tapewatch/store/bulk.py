@@ -1,7 +1,7 @@
 """Many rows at once: an upsert and its rows in; one statement each, or for PostgreSQL a COPY and one statement, out.
 
-COPY into a temporary table and ``INSERT … SELECT … ON CONFLICT`` from there stores what row by row would, 5 to 10
-times as fast from hundreds of rows on (see ``benchmarks/bench_store.py``).
+COPY into a temporary table and ``INSERT … SELECT … ON CONFLICT`` from there stores what row by row would, two to
+three times as fast from a thousand rows on (see ``benchmarks/bench_store.py``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from sqlalchemy.sql.dml import Insert
 
 from tapewatch.store.values import Values
 
-COPY_MIN = 200
+COPY_MIN = 300
 """Rows from which on the way through a second table pays."""
 
 
