@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.databases import Database, PostgresqlDatabase
 from support.markets import Tape, seeded
 from support.runs import IDENTITY, SkippingTime, embedded, memory, pieces, tape
 from support.virtual_time import PATIENCE_S
@@ -19,6 +20,7 @@ from tapewatch.errors import ConfigError, StoreError, TapeError
 from tapewatch.model import NS, Lane, Rows
 from tapewatch.runtime.embedded import COMMIT_EVERY_NS
 from tapewatch.runtime.recording import RECORDING, Recording
+from tapewatch.store.bulk import COPY_MIN
 from tapewatch.store.jsonl import JsonLines
 from tapewatch.store.records import Commit, Quarantined
 from tapewatch.store.sql import Store
@@ -36,18 +38,18 @@ def rise(start: int, price: int, number: int) -> Rows:
     return Tape(ETH).trade(start, price, number=number).trade(start + 1, price * 2, number=number + 1).rows()
 
 
-async def run_all(path: Path, rows: Rows, size: int = 500, **others: object) -> None:
+async def run_all(path: Path | str, rows: Rows, size: int = 500, **others: object) -> None:
     time = SkippingTime()
     await embedded(path, pieces(rows, size), time, sleep=time.sleep, **others).run()
 
 
-async def test_runs_that_stop_anywhere_add_up_to_one(tmp_path: Path) -> None:
+async def test_runs_that_stop_anywhere_add_up_to_one(database: Database) -> None:
     rows = seeded(11, 4000, 3)
-    await run_all(tmp_path / "whole.db", rows)
-    parts = tmp_path / "parts.db"
+    one = database.another()
+    await run_all(one.url, rows)
     for until in (700, 701, 1900, 2600, len(rows.data)):
         time = SkippingTime()
-        run = embedded(parts, pieces(rows, 97), time, sleep=time.sleep)
+        run = embedded(database.url, pieces(rows, 97), time, sleep=time.sleep)
         take = run.source.take
 
         def take_until(limit: int, until: int = until, run=run, take=take) -> Rows | None:
@@ -60,12 +62,22 @@ async def test_runs_that_stop_anywhere_add_up_to_one(tmp_path: Path) -> None:
         run.source.take = take_until  # type: ignore[method-assign]
         await run.run()
         assert run.progress.rows + run._rows_before == until
-    whole, added = memory(tmp_path / "whole.db"), memory(parts)
+    whole, added = memory(one), memory(database)
     assert added.changes == whole.changes
     assert added.anomalies == whole.anomalies
     assert added.counters == whole.counters
     for key, values in whole.bars.items():
         assert added.bars[key] == pytest.approx(values, rel=1e-9)
+
+
+async def test_sqlite_and_postgresql_remember_the_same(tmp_path: Path, postgresql_database: PostgresqlDatabase) -> None:
+    rows = seeded(13, 6000, 3)
+    await run_all(tmp_path / "x.db", rows)
+    await run_all(postgresql_database.url, rows)
+    found = memory(tmp_path / "x.db")
+    assert len(found.changes) > 10
+    assert len(found.bars) > COPY_MIN, "some of it went by COPY"
+    assert memory(postgresql_database) == found
 
 
 async def test_commits_come_at_most_every_50_ms(path: Path) -> None:

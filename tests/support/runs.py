@@ -1,13 +1,13 @@
 """Runs of the embedded runtime in tests: tapes as sources, and all that a database remembers in comparable form."""
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from support.databases import Database, SqliteDatabase
 from tapewatch.carry.source import BadRow
 from tapewatch.model import NS, Anomaly, Change, Rows
 from tapewatch.runtime.embedded import Embedded
@@ -72,32 +72,27 @@ class Memory(NamedTuple):
         ]
 
 
-def memory(path: Path) -> Memory:
+def memory(place: Path | Database) -> Memory:
     """Read a database with the driver alone."""
-    connection = sqlite3.connect(path)
-    try:
-        run = connection.execute
-        return Memory(
-            run("SELECT venue, symbol, ordinal, change, at, record FROM changes ORDER BY seq").fetchall(),
-            {row[0]: _anomaly(row) for row in run(f"SELECT {', '.join(FIELDS)} FROM anomalies")},  # noqa: S608
-            {
-                row[:4]: row[4:]
-                for row in run(
-                    "SELECT venue, symbol, width, ts, open_id, close_id, open, high, low, close, count, volume "
-                    "FROM bars"
-                )
-            },
-            {
-                row[:2]: row[2:]
-                for row in run(
-                    "SELECT venue, symbol, trades, duplicates, quarantined, gaps_opened, gaps_filled, gaps_given_up "
-                    "FROM feed"
-                )
-            },
-            run("SELECT venue, symbol, reason, raw FROM quarantine ORDER BY seq").fetchall(),
-        )
-    finally:
-        connection.close()
+    run = (SqliteDatabase(place) if isinstance(place, Path) else place).rows
+    return Memory(
+        run("SELECT venue, symbol, ordinal, change, at, record FROM changes ORDER BY seq"),
+        {row[0]: _anomaly(row) for row in run(f"SELECT {', '.join(FIELDS)} FROM anomalies")},  # noqa: S608
+        {
+            row[:4]: row[4:]
+            for row in run(
+                "SELECT venue, symbol, width, ts, open_id, close_id, open, high, low, close, count, volume FROM bars"
+            )
+        },
+        {
+            row[:2]: row[2:]
+            for row in run(
+                "SELECT venue, symbol, trades, duplicates, quarantined, gaps_opened, gaps_filled, gaps_given_up "
+                "FROM feed"
+            )
+        },
+        run("SELECT venue, symbol, reason, raw FROM quarantine ORDER BY seq"),
+    )
 
 
 def _anomaly(row: tuple[Any, ...]) -> Anomaly:
@@ -124,7 +119,7 @@ def tape(blocks: Sequence[Rows | BadRow]) -> OpenTape:
     return open_tape
 
 
-def embedded(path: Path, open_tape: OpenTape, clock: Any, *, speed: float = 0.0, **others: Any) -> Embedded:
+def embedded(path: Path | str, open_tape: OpenTape, clock: Any, *, speed: float = 0.0, **others: Any) -> Embedded:
     """Put a run over a tape together; `others` as of `Embedded`."""
     sleep = {} if (slept := others.pop("sleep", None)) is None else {"sleep": slept}
     source = TapeSource(IDENTITY, open_tape, speed=speed, clock=clock, **sleep)
