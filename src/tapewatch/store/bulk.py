@@ -1,7 +1,7 @@
 """Many rows at once: an upsert and its rows in; one statement each, or for PostgreSQL a COPY and one statement, out.
 
-COPY into a temporary table and ``INSERT … SELECT … ON CONFLICT`` from there stores what row by row would, two to
-three times as fast from a thousand rows on (see ``benchmarks/bench_store.py``).
+COPY into a temporary table and ``INSERT … SELECT … ON CONFLICT`` from there stores what row by row would, 1.4 to
+3.2 times as fast from a thousand rows on (see ``benchmarks/bench_store.py``).
 """
 
 from collections.abc import Iterator, Sequence
