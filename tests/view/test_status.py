@@ -8,7 +8,6 @@ from support.views import (
     NOW,
     anomaly,
     bars_of,
-    build,
     clock,
     feed_row,
     looking,
