@@ -87,9 +87,9 @@ def demo(
 ) -> None:
     """Show everything offline: a simulated exchange with planted anomalies, and the dashboard over it.
 
-    What was planted is written beside the database, or into data/ where that is a server's, one line of JSON each.
+    What was planted is written beside the database, or here where that is a server's, one line of JSON each.
     """
-    labels = Path(DEMO_DB if "://" in db else db).with_suffix(".labels.jsonl")
+    labels = Path("demo.db" if "://" in db else db).with_suffix(".labels.jsonl")
     given = settings(config, set_).with_flags("run", source="simulated", db=db)
     given = given.with_flags("exchange", seed=seed, labels=str(labels)).with_flags("dashboard", port=port)
     _serve(given, fresh=not keep, verbose=verbose, shared=_shared(config, set_))
