@@ -49,6 +49,9 @@ QUARANTINED = Event(
     "frame_quarantined", logging.WARNING, _counter("quarantined_total", "Input set aside with a reason", "reason")
 )
 IGNORED = Event("frame_ignored", logging.DEBUG, _counter("ignored_total", "Messages of kinds not asked for", "kind"))
+UNSENT = Event(
+    "messages_unsent", logging.WARNING, _counter("unsent_total", "Messages that a stop left without a broker's answer")
+)
 GAP_OPENED = Event("gap_opened", logging.WARNING, _counter("gaps_opened_total", "Gaps in trade ids", "venue", "symbol"))
 GAP_CLOSED = Event(
     "gap_closed", logging.INFO, _counter("gaps_closed_total", "Gaps filled or given up", "venue", "symbol", "outcome")
@@ -67,6 +70,9 @@ LATENCY_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 10),
     registry=REGISTRY,
 )
+SPARK_ROWS = _counter("spark_rows_total", "Messages that micro-batches have read")
+SPARK_BATCH_SECONDS = Histogram("tapewatch_spark_batch_seconds", "Duration of a micro-batch", registry=REGISTRY)
+SPARK_STATE_BYTES = Gauge("tapewatch_spark_state_bytes", "Memory of Spark's state stores", registry=REGISTRY)
 QUEUE_ROWS = Gauge("tapewatch_queue_rows", "Rows received and not yet detected", registry=REGISTRY)
 OPEN_ANOMALIES = Gauge("tapewatch_open_anomalies", "Anomalies open now", ["severity"], registry=REGISTRY)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from tapewatch.cli import backtest, config, exchange, migrate, rules, run, view
+from tapewatch.cli import backtest, config, exchange, migrate, pipeline, rules, run, view
 from tapewatch.errors import TapewatchError
 
 UsageError: Any = typer.BadParameter.__mro__[1]
@@ -27,6 +27,7 @@ backtest.register(app)
 exchange.register(app)
 view.register(app)
 migrate.register(app)
+pipeline.register(app)
 app.add_typer(config.app, name="config")
 
 

@@ -9,7 +9,7 @@ import typer
 from tapewatch.config import Settings
 
 DEFAULT_FILE = Path("tapewatch.toml")
-SECTIONS = ("capture", "dashboard", "exchange", "rules", "run", "top")
+SECTIONS = ("capture", "dashboard", "detect", "exchange", "kafka", "rules", "run", "top")
 
 DB_NAMES = ("--db", "--store")
 DbOption = Annotated[
@@ -43,3 +43,13 @@ def settings(config: Path | None, overrides: list[str] | None) -> Settings:
     chosen = Settings.load(path, os.environ, overrides or ())
     chosen.only(SECTIONS)
     return chosen
+
+
+def say(topic: str, text: str) -> None:
+    """Tell a person a few words."""
+    typer.echo(f"{topic:<10} {text}", err=True)
+
+
+def listed(names: str | None) -> list[str] | None:
+    """Split a list that a person has typed."""
+    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]

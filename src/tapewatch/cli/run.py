@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tapewatch.cli.common import DB_NAMES, ConfigOption, DbOption, SetOption, settings
+from tapewatch.cli.common import DB_NAMES, ConfigOption, DbOption, SetOption, listed, say, settings
 from tapewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def run(
         "dashboard": False if no_dashboard else None,
     }
     given = settings(config, set_).with_flags("run", **flags).with_flags("dashboard", port=port)
-    given = given.with_flags("capture", symbols=_listed(symbols))
+    given = given.with_flags("capture", symbols=listed(symbols))
     if symbols is not None and str(given.plain("run").get("source", "")).startswith("tape:"):
         raise ConfigError("--symbols chooses what to capture; a tape brings its own symbols")
     _serve(given, fresh=False, verbose=verbose, shared=_shared(config, set_))
@@ -115,16 +115,8 @@ def _serve(given: "Settings", *, fresh: bool, verbose: bool, shared: tuple[str, 
     dashboard = None
     if chosen.run.dashboard:
         dashboard = Dashboard(given.section("dashboard", DashboardConfig).port, shared)
-    service = Service(chosen, dashboard, fresh=fresh, say=_say)
+    service = Service(chosen, dashboard, fresh=fresh, say=say)
     asyncio.run(service.run())
-
-
-def _say(topic: str, text: str) -> None:
-    typer.echo(f"{topic:<10} {text}", err=True)
-
-
-def _listed(symbols: str | None) -> list[str] | None:
-    return None if symbols is None else [symbol.strip() for symbol in symbols.split(",") if symbol.strip()]
 
 
 def _shared(config: Path | None, set_: list[str] | None) -> tuple[str, ...]:

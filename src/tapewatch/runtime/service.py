@@ -4,26 +4,24 @@ In: settings that have been checked. Out: a process that runs until the source e
 """
 
 import asyncio
-import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import msgspec
 
 from tapewatch import __version__
-from tapewatch.clock import SystemClock
 from tapewatch.detect.rules import RuleBook
 from tapewatch.errors import before_it_runs
 from tapewatch.model import NS
 from tapewatch.runtime import ports
 from tapewatch.runtime.embedded import Embedded
-from tapewatch.runtime.health import Server, application
 from tapewatch.runtime.opening import Settings, open_source
 from tapewatch.runtime.pipeline import POSITION
+from tapewatch.runtime.process import LOOK_EVERY_S, Process, Say
 from tapewatch.runtime.recording import RECORDING, Recording
 from tapewatch.runtime.source import Position, RowSource
 from tapewatch.runtime.supervise import Child
@@ -34,11 +32,6 @@ from tapewatch.store.sql import Store
 
 DASHBOARD_PORT, HEALTH_PORT = 8710, 8711
 STATUS_EVERY_NS = 30 * NS
-LOOK_EVERY_S = 0.1
-
-T = TypeVar("T")
-Say = Callable[[str, str], None]
-"""Takes a topic and what is to be said about it, for a person."""
 
 
 class Dashboard(NamedTuple):
@@ -74,9 +67,7 @@ class Service:
         self._dashboard = dashboard
         self._fresh = fresh
         self._say = say
-        self._clock = SystemClock()
-        self._started_ns = self._clock.now_ns()
-        self._stopping = asyncio.Event()
+        self._process = Process(say)
 
     async def run(self) -> None:
         """Run until the source ends or a signal comes.
@@ -86,11 +77,11 @@ class Service:
         TapewatchError
             Something that a person can act on.
         """
-        self._listen_to_signals()
+        self._process.listen_to_signals()
         async with AsyncExitStack() as stack:
             with before_it_runs():  # what a person may have set wrong comes first
-                opening = asyncio.create_task(open_source(self._settings, self._clock, stack))
-                source = await self._unless_stopped(opening)
+                opening = asyncio.create_task(open_source(self._settings, self._process.clock, stack))
+                source = await self._process.unless_stopped(opening)
                 if source is None:
                     return
                 run = self._settings.run
@@ -100,10 +91,14 @@ class Service:
                 self._say("tapewatch", __version__)
                 self._say("source", self._describe(source))
                 embedded = self._open(source)
-            beside = [self._serve(embedded, server), self._tell(embedded)]
+            health = self._process.serve_health(server, embedded.describe, embedded.trouble)
+            beside = [health, self._tell(embedded)]
             if self._dashboard is not None:
                 beside.append(self._show(self._dashboard))
-            await self._together(embedded, beside)
+            await self._process.together(embedded.run(), beside)
+            self._say(
+                "stopped", f"{embedded.source.ended or 'by a signal'}: {_summary(embedded)}; everything is stored"
+            )
 
     def _open(self, source: RowSource) -> Embedded:
         run = self._settings.run
@@ -122,94 +117,46 @@ class Service:
                 store,
                 source,
                 self._settings.rules,
-                clock=self._clock,
+                clock=self._process.clock,
                 recording=recording,
                 jsonl=jsonl,
                 prepare=self._warm_up,
                 linger=self._dashboard is not None,
-                stopping=self._stopping,
+                stopping=self._process.stopping,
             )
         except BaseException:
             store.close()
             raise
 
-    async def _together(self, embedded: Embedded, beside: list[Coroutine[Any, Any, None]]) -> None:
-        # The run decides when all of it ends; if something beside it breaks, that is the end, too.
-        main = asyncio.create_task(embedded.run())
-        tasks = [asyncio.create_task(coroutine) for coroutine in beside]
-        watched: set[asyncio.Task[None]] = {main, *tasks}
-        try:
-            while not main.done():
-                done, watched = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-                for task in done - {main}:
-                    task.result()
-        finally:
-            self._stopping.set()
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait([main, *tasks])
-        main.result()
-        self._say("stopped", f"{embedded.source.ended or 'by a signal'}: {_summary(embedded)}; everything is stored")
-
     async def _warm_up(self) -> None:
         self._say("rules", "getting ready; the first start compiles them, which takes about half a minute")
-        await self._unless_stopped(_in_thread(warm_up))
-        if not self._stopping.is_set():
-            self._say("rules", f"ready after {self._seconds():.1f} s")
-
-    async def _unless_stopped(self, future: asyncio.Future[T]) -> T | None:
-        stopped = asyncio.create_task(self._stopping.wait())
-        try:
-            await asyncio.wait((future, stopped), return_when=asyncio.FIRST_COMPLETED)
-            return future.result() if future.done() else None
-        finally:
-            stopped.cancel()
-            future.cancel()
-
-    def _listen_to_signals(self) -> None:
-        # The first one stops in order; a second one finds Python's own handlers again and stops at once.
-        loop = asyncio.get_running_loop()
-
-        def stop() -> None:
-            self._stopping.set()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop)
+        await self._process.unless_stopped(_in_thread(warm_up))
+        if not self._process.stopping.is_set():
+            self._say("rules", f"ready after {self._process.seconds:.1f} s")
 
     def _describe(self, source: RowSource) -> str:
         if source.identity.kind == "tape":
             return f"{source.identity}, speed {source.speed:g}"
         return f"{source.identity}: {', '.join(self._settings.capture.symbols)}"
 
-    async def _serve(self, embedded: Embedded, server: Any) -> None:
-        port = server.getsockname()[1]
-        self._say("health", f"http://{ports.HOST}:{port}/healthz, /readyz, /metrics")
-        app = application(embedded.describe, embedded.trouble)
-        await Server(app).serve(sockets=[server])
-
     async def _show(self, dashboard: Dashboard) -> None:
         asked = () if dashboard.port is None else ("--port", str(dashboard.port))
         db, secret = apart(self._settings.run.db)
         arguments = ("dashboard", "--db", db, *asked, *dashboard.arguments)
         say = partial(self._say, "dashboard")
-        await Child(arguments, say=say, clock=self._clock, environment=secret).run()
+        await Child(arguments, say=say, clock=self._process.clock, environment=secret).run()
 
     async def _tell(self, embedded: Embedded) -> None:
         await embedded.stored.wait()
-        self._say("stored", f"the first row {self._seconds():.1f} s after the start")
-        told_ns = self._clock.now_ns()
+        self._say("stored", f"the first row {self._process.seconds:.1f} s after the start")
+        told_ns = self._process.clock.now_ns()
         while embedded.source.ended is None:
             await asyncio.sleep(LOOK_EVERY_S)
-            if self._clock.now_ns() - told_ns >= STATUS_EVERY_NS:
-                told_ns = self._clock.now_ns()
+            if self._process.clock.now_ns() - told_ns >= STATUS_EVERY_NS:
+                told_ns = self._process.clock.now_ns()
                 self._say("running", _summary(embedded))
         if self._dashboard is not None:
             self._say("source", f"{embedded.source.ended}: {_summary(embedded)}; the dashboard stays, Ctrl-C stops it")
-
-    def _seconds(self) -> float:
-        return (self._clock.now_ns() - self._started_ns) / NS
 
 
 def _summary(embedded: Embedded) -> str:

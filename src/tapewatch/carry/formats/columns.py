@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tapewatch.carry.formats.decimals import price_text
 from tapewatch.carry.source import FOREIGN, SEEN
 from tapewatch.model import NS, PRICE_MAX, PRICE_SCALE, ROW, Kind, Lane
 
@@ -115,5 +116,4 @@ def _decimal(price: int) -> str:
     units = int(price)
     if units in (_INT64.min, _INT64.max):
         return f"more than {_INT64.max // PRICE_SCALE}" if units > 0 else f"less than {_INT64.min // PRICE_SCALE}"
-    whole, part = divmod(abs(units), PRICE_SCALE)
-    return f"{'-' if units < 0 else ''}{whole}.{part:010d}".rstrip("0").rstrip(".")
+    return price_text(units)

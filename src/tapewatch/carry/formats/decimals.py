@@ -63,6 +63,18 @@ def price_units(texts: Any) -> NDArray[np.int64]:
     return units
 
 
+def price_text(units: int) -> str:
+    """Write a price in units of 1e-10 as a decimal, exactly and as short as it goes.
+
+    Examples
+    --------
+    >>> [price_text(units) for units in (618376300000000, 189500, 30 * 10**10)]
+    ['61837.63', '0.00001895', '30']
+    """
+    whole, part = divmod(abs(units), PRICE_SCALE)
+    return f"{'-' if units < 0 else ''}{whole}.{part:010d}".rstrip("0").rstrip(".")
+
+
 def _plain(
     letters: NDArray[np.uint8], starts: NDArray[np.int32], lengths: NDArray[np.int32]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

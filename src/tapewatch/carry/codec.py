@@ -1,0 +1,218 @@
+"""Rows as messages that anyone can read: `Rows` in, one JSON object per row out, and back.
+
+A message that cannot become a row is refused with a reason; its neighbours are not touched by it.
+"""
+
+import re
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from tapewatch.carry import arrow
+from tapewatch.carry.formats.decimals import EXPECTED, price_text, price_units
+from tapewatch.model import PRICE_MAX, PRICE_SCALE, ROW, Kind, Lane, Rows
+
+VERSION = 1
+"""Of the message's schema; stands in the header `VERSION_HEADER` of every message."""
+
+VERSION_HEADER = "tapewatch"
+
+KINDS = {"trade": Kind.TRADE, "gap": Kind.GAP, "late": Kind.LATE, "filled": Kind.FILLED, "clock": Kind.CLOCK}
+SIDES = {"buy": 1, "sell": -1, "unknown": 0}
+
+MESSAGE_BYTES_MAX = 4_096
+"""A longer message is none of ours."""
+
+_BEGIN = {int(number): f'{{"kind":"{word}",' for word, number in KINDS.items()}
+_SIDE = {number: f',"side":"{word}"' if number else "" for word, number in SIDES.items()}
+_TRADED = (Kind.TRADE, Kind.LATE)
+_RANGED = (Kind.GAP, Kind.FILLED)
+
+_NAME = re.compile(r"[^\x00-\x20:]{1,64}")
+_Int = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class Message(Struct, frozen=True, gc=False):
+    """One row; what stands at its default is left out.
+
+    Attributes
+    ----------
+    kind, venue, symbol
+        What it is, and whose.
+    ts, recv_ts
+        The venue's time and ours, ns since the epoch.
+    trade_id, sequence
+        The venue's; of a gap, the first missing id.
+    price
+        Of a trade: a decimal, exact.
+    size
+        Of a trade: in the base currency.
+    side
+        The taker's.
+    aux
+        By kind: last id of a gap; of a clock, the receive time of the lane's last frame, ns.
+    flags
+        Bits: 1 given up, 2 history.
+    """
+
+    kind: Literal["trade", "gap", "late", "filled", "clock"]
+    venue: str
+    symbol: str
+    recv_ts: _Int
+    ts: _Int = 0
+    trade_id: _Int = 0
+    sequence: _Int = 0
+    price: str = ""
+    size: Annotated[float, Meta(ge=0)] = 0.0
+    side: Literal["buy", "sell", "unknown"] = "unknown"
+    aux: _Int = 0
+    flags: Annotated[int, Meta(ge=0, le=2**16 - 1)] = 0
+
+
+class Refused(NamedTuple):
+    """A message that is no row: its place among those that were given, and what was expected and found."""
+
+    at: int
+    reason: str
+
+
+_decoder = msgspec.json.Decoder(Message)
+
+
+def key_of(lane: Lane) -> bytes:
+    """Name a lane's messages: those of one key keep their order."""
+    return str(lane).encode()
+
+
+def encode(rows: Rows) -> list[bytes]:
+    """Write one message per row, in order.
+
+    Examples
+    --------
+    >>> row = (5, 7, 12, 0, 618376300000000, 0.5, 0, 0, Kind.TRADE, -1, 0)
+    >>> encode(Rows.of([Lane("coinbase", "BTC-USD")], [row]))[0].decode()
+    '{"kind":"trade","venue":"coinbase","symbol":"BTC-USD","recv_ts":7,"ts":5,"trade_id":12,"price":"61837.63","size":0.5,"side":"sell"}'
+    """
+    lanes = [f'"venue":{_text(lane.venue)},"symbol":{_text(lane.symbol)},"recv_ts":' for lane in rows.lanes]
+    data = rows.data
+    prices, price_at = np.unique(data["price"], return_inverse=True)
+    texts = [f',"price":"{price_text(price)}","size":' for price in prices.tolist()]
+    large = (data[name].tolist() for name in ("ts", "recv_ts", "trade_id", "sequence", "size", "aux"))
+    small = (data[name].tolist() for name in ("lane", "kind", "side", "flags"))
+    return [
+        "".join(
+            (
+                _BEGIN[kind],
+                lanes[lane],
+                str(recv_ts),
+                f',"ts":{ts}' if ts else "",
+                f',"trade_id":{trade_id}' if trade_id else "",
+                f',"sequence":{sequence}' if sequence else "",
+                f"{texts[price]}{size!r}" if kind in _TRADED else "",
+                _SIDE[side],
+                f',"aux":{aux}' if aux else "",
+                f',"flags":{flags}' if flags else "",
+                "}",
+            )
+        ).encode()
+        for ts, recv_ts, trade_id, sequence, size, aux, lane, kind, side, flags, price in zip(
+            *large, *small, price_at.tolist(), strict=True
+        )
+    ]
+
+
+def decode(messages: Sequence[bytes]) -> tuple[Rows, list[Refused]]:
+    """Read messages.
+
+    Returns
+    -------
+    rows
+        Of all messages that are rows, in order.
+    refused
+        The others, in order.
+    """
+    found, refused = _parsed(messages)
+    rows, wrong = _rows([message for _, message in found])
+    if wrong:
+        refused = sorted([*refused, *(Refused(found[at][0], reason) for at, reason in wrong)])
+    return rows, refused
+
+
+def _parsed(messages: Sequence[bytes]) -> tuple[list[tuple[int, Message]], list[Refused]]:
+    block = b"\n".join(messages)
+    if block.count(b"\n") == len(messages) - 1:  # else a line is not a message
+        try:
+            lines = _decoder.decode_lines(block)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
+        else:
+            if len(lines) == len(messages):
+                return list(enumerate(lines)), []
+    found: list[tuple[int, Message]] = []
+    refused: list[Refused] = []
+    for at, message in enumerate(messages):
+        try:
+            found.append((at, _decoder.decode(message)))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            refused.append(Refused(at, f"expected a row as JSON: {error}"))
+    return found, refused
+
+
+def _rows(messages: list[Message]) -> tuple[Rows, list[Refused]]:
+    data = np.zeros(len(messages), ROW)
+    for name in ("ts", "recv_ts", "trade_id", "sequence", "size", "aux", "flags"):
+        data[name] = [*map(attrgetter(name), messages)]
+    data["kind"] = [*map(KINDS.__getitem__, map(attrgetter("kind"), messages))]
+    data["side"] = [*map(SIDES.__getitem__, map(attrgetter("side"), messages))]
+    names = [*map(attrgetter("venue", "symbol"), messages)]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    data["lane"] = [*map(numbers.__getitem__, names)]
+    traded = np.isin(data["kind"], _TRADED)
+    data["size"][~traded] = 0.0
+    texts = [message.price or "0" for message in messages]
+    try:
+        data["price"] = price_units(arrow.of_texts(texts))
+    except pa.ArrowInvalid:
+        data["price"] = [_price(text) for text in texts]
+    data["price"][~traded] = 0
+    named = np.array([_NAME.fullmatch(venue) and _NAME.fullmatch(symbol) for venue, symbol in numbers], np.bool_)
+    good = _good(data, traded) & named[data["lane"]]
+    refused = [Refused(at, _reason(data[at], messages[at])) for at in np.flatnonzero(~good).tolist()]
+    return Rows(tuple(Lane(*name) for name in numbers), data[good] if refused else data), refused
+
+
+def _good(data: NDArray[np.void], traded: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    priced = (data["price"] > 0) & (data["price"] <= PRICE_MAX * PRICE_SCALE) & np.isfinite(data["size"])
+    ranged = ~np.isin(data["kind"], _RANGED) | (data["aux"] >= data["trade_id"])
+    good: NDArray[np.bool_] = (~traded | priced) & ranged
+    return good
+
+
+def _reason(row: np.void, message: Message) -> str:
+    for name, said in (("venue", message.venue), ("symbol", message.symbol)):
+        if _NAME.fullmatch(said) is None:
+            return (
+                f"{name}: expected a name of 1 to 64 letters, digits or signs without blank and colon, found {said!r}"
+            )
+    if row["kind"] in _RANGED:
+        return f"aux: expected the last id of a range from {message.trade_id}, found {message.aux}"
+    if not np.isfinite(message.size):
+        return f"size: expected a finite number, found {message.size}"
+    return f"price: expected {EXPECTED}, above 0 and at most {PRICE_MAX}, found {message.price[:60]!r}"
+
+
+def _price(text: str) -> int:
+    try:
+        return int(price_units(arrow.of_texts([text]))[0])
+    except pa.ArrowInvalid:
+        return 0
+
+
+def _text(name: str) -> str:
+    return msgspec.json.encode(name).decode()

@@ -1,0 +1,126 @@
+"""Jars of Apache Kafka and of Spark's connector: fetched once, from Maven Central, by the Ivy that ships with pyspark.
+
+A set's name comes in, paths of verified files come out. `jars.sha256` beside this file pins every one of them.
+"""
+
+import hashlib
+import shutil
+import subprocess
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+from tapewatch.errors import ConfigError, TapewatchError
+
+PATTERN = "[organisation]-[artifact]-[revision](-[classifier]).[ext]"  # two modules share a file name
+
+
+class JarSet(NamedTuple):
+    """What is fetched together.
+
+    Attributes
+    ----------
+    name
+        Of the folder in the cache.
+    organisation, module, revision
+        Of the module whose dependencies they are.
+    """
+
+    name: str
+    organisation: str
+    module: str
+    revision: str
+
+
+BROKER = JarSet("kafka", "org.apache.kafka", "kafka_2.13", "4.4.0")
+CONNECTOR = JarSet("spark-kafka", "org.apache.spark", "spark-sql-kafka-0-10_2.13", "4.2.0")
+
+
+def java() -> str:
+    """Find Java.
+
+    Raises
+    ------
+    ConfigError
+        There is none.
+    """
+    found = shutil.which("java")
+    if found is None:
+        raise ConfigError(
+            "Java 17 or newer is needed, found none; Debian and Ubuntu: apt install openjdk-17-jre-headless"
+        )
+    return found
+
+
+def fetched(jars: JarSet, cache: Path) -> list[Path]:
+    """Give the files of a set, fetching them where they are missing.
+
+    Parameters
+    ----------
+    cache
+        Folder where they are kept.
+
+    Raises
+    ------
+    ConfigError
+        Java or pyspark is missing.
+    TapewatchError
+        They cannot be fetched, or a file is not the one that is pinned.
+    """
+    wanted = _pinned(jars)
+    folder = cache / jars.name
+    if not all((folder / name).exists() for name in wanted):
+        _fetch(jars, cache, folder)
+    for name, digest in wanted.items():
+        path = folder / name
+        if not path.exists():
+            raise TapewatchError(
+                f"{path}: expected it to be fetched, found no such file; remove {folder} and try again"
+            )
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != digest:
+            path.unlink()
+            raise TapewatchError(f"{path}: expected the checksum {digest}, found {found}; it was removed, try again")
+    return [folder / name for name in wanted]
+
+
+def _pinned(jars: JarSet) -> dict[str, str]:
+    lines = files("tapewatch.runtime").joinpath("jars.sha256").read_text(encoding="utf-8").splitlines()
+    entries = (line.split() for line in lines)
+    return {name: digest for digest, folder, name in entries if folder == jars.name}
+
+
+def _fetch(jars: JarSet, cache: Path, folder: Path) -> None:
+    command = [
+        java(),
+        "-cp",
+        str(_ivy()),
+        "org.apache.ivy.Main",
+        "-cache",
+        str(cache / "ivy"),
+        "-dependency",
+        jars.organisation,
+        jars.module,
+        jars.revision,
+        "-confs",
+        "default",
+        "-types",
+        "jar",
+        "bundle",  # the packaging of scala-logging, without which the broker does not start
+        "-retrieve",
+        f"{folder}/{PATTERN}",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # Java, which was found
+    if done.returncode != 0:
+        said = [line.strip() for line in done.stdout.splitlines() if "not found" in line or "ERROR" in line]
+        why = "; ".join(said[:3]) or done.stderr[-200:]
+        raise TapewatchError(f"{jars.module} {jars.revision} cannot be fetched from Maven Central: {why}")
+
+
+def _ivy() -> Path:
+    try:
+        import pyspark
+    except ImportError:
+        raise ConfigError("Spark needs pyspark: pip install 'tapewatch[spark]'") from None
+    return next((Path(pyspark.__file__).parent / "jars").glob("ivy-*.jar"))

@@ -1,0 +1,97 @@
+"""What every long-running command of ours shares: signals, tasks beside the main one, an orderly end."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from tapewatch.clock import SystemClock
+from tapewatch.model import NS
+from tapewatch.runtime import ports
+from tapewatch.runtime.health import Server, application
+
+T = TypeVar("T")
+Say = Callable[[str, str], None]
+"""Takes a topic and what is to be said about it, for a person."""
+
+LOOK_EVERY_S = 0.1
+
+
+class Process:
+    """One run of a command.
+
+    Parameters
+    ----------
+    say
+        Takes a few words for a person.
+
+    Attributes
+    ----------
+    stopping
+        Set by the first SIGINT or SIGTERM; a second one stops at once.
+    clock
+        The system's.
+    """
+
+    def __init__(self, say: Say) -> None:
+        self.say = say
+        self.clock = SystemClock()
+        self.stopping = asyncio.Event()
+        self._started_ns = self.clock.now_ns()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return (self.clock.now_ns() - self._started_ns) / NS
+
+    def listen_to_signals(self) -> None:
+        """Stop in order at the first signal; a second one finds Python's own handlers again and stops at once."""
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            self.stopping.set()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+
+    async def unless_stopped(self, future: asyncio.Future[T]) -> T | None:
+        """Wait for a result, or None where the stop comes first."""
+        stopped = asyncio.create_task(self.stopping.wait())
+        try:
+            await asyncio.wait((future, stopped), return_when=asyncio.FIRST_COMPLETED)
+            return future.result() if future.done() else None
+        finally:
+            stopped.cancel()
+            future.cancel()
+
+    async def together(self, main: Coroutine[Any, Any, None], beside: list[Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine with others beside it: it decides when all end; if one of them breaks, that is the end, too.
+
+        Raises
+        ------
+        TapewatchError
+            Whatever one of them raised.
+        """
+        running = asyncio.create_task(main)
+        tasks = [asyncio.create_task(coroutine) for coroutine in beside]
+        watched: set[asyncio.Task[None]] = {running, *tasks}
+        try:
+            while not running.done():
+                done, watched = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+                for task in done - {running}:
+                    task.result()
+        finally:
+            self.stopping.set()
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait([running, *tasks])
+        running.result()
+
+    async def serve_health(
+        self, server: Any, describe: Callable[[], dict[str, Any]], trouble: Callable[[], str | None]
+    ) -> None:
+        """Answer /healthz, /readyz and /metrics on a bound socket."""
+        self.say("health", f"http://{ports.HOST}:{server.getsockname()[1]}/healthz, /readyz, /metrics")
+        await Server(application(describe, trouble)).serve(sockets=[server])

@@ -1,0 +1,192 @@
+"""Spark Structured Streaming: messages of a topic in, one commit to the store per micro-batch out.
+
+Each micro-batch is one transaction that also records its number, so that one told twice changes nothing.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from tapewatch.carry.codec import VERSION_HEADER
+from tapewatch.carry.kafka import KafkaConfig
+from tapewatch.errors import ConfigError, StoreError
+from tapewatch.runtime import shards
+from tapewatch.runtime.jars import CONNECTOR, fetched
+from tapewatch.store.jsonl import JsonLines
+from tapewatch.store.records import Clock
+from tapewatch.store.sql import Store
+
+BATCH = "batch"
+"""Name of the blob in the table ``state``: which micro-batch of which query was committed last."""
+
+ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+
+
+class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The section ``detect``."""
+
+    master: Annotated[str, Meta(min_length=1, description="Spark's master")] = "local[*]"
+    checkpoint: Annotated[str, Meta(min_length=1, description="Folder of the query's checkpoint")] = "data/checkpoint"
+    shards: Annotated[int, Meta(ge=1, le=10_000, description="Parts into which the lanes are divided")] = 2
+    trigger_s: Annotated[float, Meta(ge=0, le=3600, description="Least time from one micro-batch to the next")] = 0.0
+    rows_per_batch: Annotated[int, Meta(ge=1, description="Most messages in a micro-batch")] = 500_000
+    arrow_rows: Annotated[int, Meta(ge=1_000, le=1_000_000, description="Messages that are decoded at a time")] = 50_000
+    ui_port: Annotated[int, Meta(ge=1, le=65_535, description="Port of Spark's own pages")] = 4040
+    options: Annotated[dict[str, str], Meta(description="Any setting of Spark")] = {}
+
+
+class Batch(Struct, frozen=True):
+    """Which micro-batch was committed last."""
+
+    query: str
+    number: int
+    shards: int
+
+
+class Sink:
+    """Commit what the shards told, once per micro-batch.
+
+    Parameters
+    ----------
+    store
+        Open for writing.
+    shards_count
+        Into how many parts the lanes are divided.
+    clock_ns
+        Our wall clock.
+    jsonl
+        Follows the log of changes into a file.
+    """
+
+    def __init__(self, store: Store, shards_count: int, clock_ns: Callable[[], int], jsonl: JsonLines | None) -> None:
+        self._store = store
+        self._shards = shards_count
+        self._clock_ns = clock_ns
+        self._jsonl = jsonl
+        kept = store.state(BATCH)
+        self._last = None if kept is None else msgspec.json.decode(kept, type=Batch)
+        self._now_ts = 0
+
+    def check(self, query: str) -> None:
+        """Refuse a checkpoint that does not belong to the database.
+
+        Raises
+        ------
+        ConfigError
+            One of the two is another one, or the number of shards has changed.
+        """
+        last = self._last
+        if last is None:
+            return
+        if last.shards != self._shards:
+            raise ConfigError(
+                f"detect.shards: the state in this checkpoint is divided into {last.shards} shards, found "
+                f"{self._shards}; keep the number, or begin anew with another database and checkpoint"
+            )
+        if last.query != query:
+            raise ConfigError(
+                "detect.checkpoint: belongs to another database; take the checkpoint that this database was filled "
+                "from, or begin anew with another database and checkpoint"
+            )
+
+    def commit(self, query: str, number: int, told: list[shards.Told]) -> bool:
+        """Commit one micro-batch; tell whether it was a new one.
+
+        Raises
+        ------
+        StoreError
+            A micro-batch is missing between the last one committed and this one.
+        """
+        last = -1 if self._last is None else self._last.number
+        if number <= last:
+            return False
+        if number != last + 1:
+            raise StoreError(
+                f"{self._store.url.render_as_string(hide_password=True)}: expected micro-batch {last + 1}, found "
+                f"{number}: the checkpoint belongs to another database"
+            )
+        batch = Batch(query, number, self._shards)
+        self._now_ts = max((part.now_ts for part in told), default=self._now_ts)
+        clock = Clock(self._now_ts, self._clock_ns())
+        self._store.commit(shards.joined(told, clock, {BATCH: msgspec.json.encode(batch)}))
+        self._last = batch
+        if self._jsonl is not None:
+            self._jsonl.follow()
+        return True
+
+
+def session(config: DetectConfig, cache: Path) -> Any:
+    """Start Spark, or connect to the cluster.
+
+    Raises
+    ------
+    ConfigError
+        Java or pyspark is missing.
+    """
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError:
+        raise ConfigError("Spark needs pyspark: pip install 'tapewatch[spark]'") from None
+    settings = {
+        "spark.jars": ",".join(str(path) for path in fetched(CONNECTOR, cache)),
+        "spark.sql.shuffle.partitions": str(config.shards),
+        "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(config.arrow_rows),
+        "spark.ui.port": str(config.ui_port),
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        **config.options,
+    }
+    builder = SparkSession.builder.master(config.master).appName("tapewatch")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
+def told_of(spark: Any, kafka: KafkaConfig, config: DetectConfig, rules: Mapping[str, Any]) -> Any:
+    """Describe the query: a streaming frame with what each shard told in each micro-batch."""
+    client = {f"kafka.{name}": str(value) for name, value in kafka.client().items() if name != "log_level"}
+    rows = (
+        spark.readStream.format("kafka")
+        .options(**client)
+        .option("subscribe", kafka.trades)
+        .option("startingOffsets", "earliest")
+        .option("maxOffsetsPerTrigger", config.rows_per_batch)
+        .option("includeHeaders", "true")
+        .load()
+        .selectExpr(
+            "topic",
+            "partition",
+            "offset",
+            "unix_micros(timestamp) AS time_us",
+            "key",
+            "value",
+            f"CASE WHEN headers[0].key = '{VERSION_HEADER}' THEN headers[0].value END AS version",
+        )
+    )
+    packed = rows.mapInArrow(shards.packing(config.shards), shards.PACKED)
+    return packed.groupBy("shard").applyInPandasWithState(
+        shards.folding(rules), shards.TOLD, shards.STATE, "append", "NoTimeout"
+    )
+
+
+def start(frame: Any, sink: Sink, config: DetectConfig) -> Any:
+    """Start the query; each micro-batch is collected to the driver and committed there."""
+
+    def commit(batch: Any, number: int) -> None:
+        query = batch.sparkSession.sparkContext.getLocalProperty("sql.streaming.queryId")
+        sink.commit(query, number, [shards.read_told(bytes(row.told)) for row in batch.collect()])
+
+    return (
+        frame.writeStream.option("checkpointLocation", config.checkpoint)
+        .foreachBatch(commit)
+        .trigger(processingTime=f"{config.trigger_s} seconds")
+        .start()
+    )
