@@ -9,7 +9,7 @@ import typer
 from tapewatch.config import Settings
 
 DEFAULT_FILE = Path("tapewatch.toml")
-SECTIONS = ("capture", "dashboard", "detect", "exchange", "kafka", "rules", "run", "top")
+SECTIONS = ("capture", "dashboard", "detect", "exchange", "kafka", "rules", "run", "stack", "top")
 
 DB_NAMES = ("--db", "--store")
 DbOption = Annotated[

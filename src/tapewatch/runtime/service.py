@@ -24,7 +24,7 @@ from tapewatch.runtime.pipeline import POSITION
 from tapewatch.runtime.process import LOOK_EVERY_S, Process, Say
 from tapewatch.runtime.recording import RECORDING, Recording
 from tapewatch.runtime.source import Position, RowSource
-from tapewatch.runtime.supervise import Child
+from tapewatch.runtime.supervise import OURS, Child
 from tapewatch.runtime.warmup import warm_up
 from tapewatch.store.engine import apart
 from tapewatch.store.jsonl import JsonLines
@@ -144,7 +144,7 @@ class Service:
         db, secret = apart(self._settings.run.db)
         arguments = ("dashboard", "--db", db, *asked, *dashboard.arguments)
         say = partial(self._say, "dashboard")
-        await Child(arguments, say=say, clock=self._process.clock, environment=secret).run()
+        await Child((*OURS, *arguments), say=say, clock=self._process.clock, environment=secret).run()
 
     async def _tell(self, embedded: Embedded) -> None:
         await embedded.stored.wait()

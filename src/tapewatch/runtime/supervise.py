@@ -1,10 +1,12 @@
-"""A command of ours runs as a child beside the runtime: started again when it dies, ended when we end."""
+"""A command runs as a child beside us: started again when it dies, ended when we end."""
 
 import asyncio
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 
 from tapewatch.clock import Clock
 from tapewatch.model import NS
@@ -17,10 +19,13 @@ STEADY_NS = 60 * NS
 """A child that lived so long has not failed at its start: the waits begin anew."""
 
 GRACE_S = 1.5
-"""How long a child may take to end before it is made to."""
+"""How long a child may take to end before it is made to, unless it is given more."""
 
 USAGE = 2
 """Exit code that says that starting again cannot help."""
+
+OURS = (sys.executable, "-m", "tapewatch")
+"""How a command of ours begins."""
 
 Spawn = Callable[[Sequence[str]], Awaitable[Process]]
 
@@ -30,10 +35,14 @@ class Child:
 
     Parameters
     ----------
-    arguments
-        Behind ``tapewatch``.
+    command
+        The program and its arguments.
     say
         Takes a line for a person.
+    log
+        File to which everything goes that it prints; None: its output is said, its errors go where ours go.
+    grace_s
+        How long it may take to end.
     environment
         On top of ours: what the list of processes need not show to everybody.
     clock, sleep, spawn
@@ -47,16 +56,20 @@ class Child:
 
     def __init__(
         self,
-        arguments: Sequence[str],
+        command: Sequence[str],
         *,
         say: Callable[[str], None],
         clock: Clock,
+        log: Path | None = None,
+        grace_s: float | None = None,
         environment: Mapping[str, str] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         spawn: Spawn | None = None,
     ) -> None:
         self.pid: int | None = None
-        self._arguments = arguments
+        self._command = command
+        self._log = log
+        self._grace_s = grace_s
         self._say = say
         self._clock = clock
         self._environment = environment or {}
@@ -70,7 +83,7 @@ class Child:
         try:
             while True:
                 started_ns = self._clock.now_ns()
-                code = await self._live(await self._spawn(self._arguments))
+                code = await self._live(await self._spawn(self._command))
                 if code == USAGE:
                     self._say("cannot be started with these settings; everything else goes on")
                     return
@@ -91,7 +104,7 @@ class Child:
         except asyncio.CancelledError:
             process.terminate()
             try:
-                async with asyncio.timeout(GRACE_S):
+                async with asyncio.timeout(self._grace_s or GRACE_S):
                     await process.wait()
             except TimeoutError:
                 process.kill()
@@ -106,17 +119,17 @@ class Child:
             async for line in process.stdout:
                 self._say(line.decode(errors="replace").strip())
 
-    async def _start(self, arguments: Sequence[str]) -> Process:
+    async def _start(self, command: Sequence[str]) -> Process:
         # A session of its own: Ctrl-C in the terminal is for us, and we end the child in order.
         end, _ = self._leash
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tapewatch",
-            *arguments,
-            stdin=DEVNULL,
-            stdout=PIPE,
-            pass_fds=(end,),
-            env={**os.environ, **self._environment, LEASH: str(end)},
-            start_new_session=True,
-        )
+        with ExitStack() as stack:
+            log = None if self._log is None else stack.enter_context(self._log.open("ab"))
+            return await asyncio.create_subprocess_exec(
+                *command,
+                stdin=DEVNULL,
+                stdout=PIPE if log is None else log,
+                stderr=log,
+                pass_fds=(end,),
+                env={**os.environ, **self._environment, LEASH: str(end)},
+                start_new_session=True,
+            )
