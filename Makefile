@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PRODUCT := $(VENV)/.product
+SCALE := $(VENV)/.scale
 TOOLS := $(VENV)/.tools
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live test check fix bench wheel clean
+.PHONY: help demo live scale test check fix bench wheel clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +18,9 @@ demo: $(PRODUCT) ## Run the product offline against the simulated exchange
 
 live: $(PRODUCT) ## Run the product on Coinbase's real feed
 	@$(BIN)/tapewatch run
+
+scale: $(SCALE) ## Run Kafka, Spark and PostgreSQL on this machine; SOURCE=simulated, coinbase or tape:PATH
+	@$(BIN)/tapewatch stack up $(if $(SOURCE),--source '$(SOURCE)')
 
 test: $(TOOLS) ## Run all tests
 	@echo "tapewatch: running the tests (about eight minutes on two cores)"
@@ -53,7 +57,12 @@ $(PRODUCT): $(VENV)/bin/python pyproject.toml constraints.txt
 	@$(PIP) --editable .
 	@touch $@
 
-$(TOOLS): $(PRODUCT)
+$(SCALE): $(PRODUCT)
+	@echo "tapewatch: installing Kafka's, Spark's and PostgreSQL's parts into $(VENV) (once; about a minute)"
+	@$(PIP) --editable '.[scale]'
+	@touch $@
+
+$(TOOLS): $(SCALE)
 	@echo "tapewatch: installing the development tools into $(VENV) (once)"
 	@$(PIP) --group dev
 	@touch $@
