@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from support import databases
+from support import brokers, databases
+from support.brokers import RunningBroker
 from support.databases import Database, PostgresqlDatabase, SqliteDatabase
 from tapewatch.runtime.postgres import Server
 
@@ -52,6 +53,13 @@ def postgresql() -> Iterator[Server]:
     """Run a PostgreSQL of this process's own, with nothing in it."""
     with databases.postgresql() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[RunningBroker]:
+    """Run a Kafka broker of this process's own."""
+    with brokers.broker() as made:
+        yield made
 
 
 @pytest.fixture

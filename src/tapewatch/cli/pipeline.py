@@ -1,7 +1,5 @@
 """`tapewatch produce` and `tapewatch detect`: capture to Kafka, and Kafka through Spark into the store."""
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +7,7 @@ import typer
 from tapewatch.cli.common import ConfigOption, DbOption, SetOption, listed, say, settings
 
 if TYPE_CHECKING:
-    from tapewatch.carry.kafka import KafkaConfig
+    from tapewatch.carry.kafka.config import KafkaConfig
     from tapewatch.config import Settings
 
 HealthOption = Annotated[
@@ -91,6 +89,7 @@ def detect(
     import asyncio
 
     from tapewatch import telemetry
+    from tapewatch.runtime.jars import cache
     from tapewatch.runtime.job import Settings, serve
     from tapewatch.runtime.opening import RunConfig
     from tapewatch.runtime.spark import DetectConfig
@@ -112,13 +111,7 @@ def detect(
     asyncio.run(serve(chosen, say))
 
 
-def cache() -> Path:
-    """Folder where fetched jars are kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "tapewatch" / "jars"
-
-
 def _kafka(given: "Settings") -> "KafkaConfig":
-    from tapewatch.carry.kafka import KafkaConfig
+    from tapewatch.carry.kafka.config import KafkaConfig
 
     return given.section("kafka", KafkaConfig)

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from tapewatch.cli.common import ConfigOption, SetOption, say, settings
-from tapewatch.cli.pipeline import cache
 
 app = typer.Typer(help="Kafka, Spark and PostgreSQL on this machine, without Docker.", no_args_is_help=True)
 
@@ -25,7 +24,7 @@ def up(
     """Start everything, wait until it is healthy, and keep it running until Ctrl-C."""
     import asyncio
 
-    from tapewatch.runtime.jars import java
+    from tapewatch.runtime.jars import cache, java
     from tapewatch.runtime.process import Process
     from tapewatch.runtime.stack import Stack, StackConfig
 

@@ -4,6 +4,7 @@ A set's name comes in, paths of verified files come out. `jars.sha256` beside th
 """
 
 import hashlib
+import os
 import shutil
 import subprocess
 from importlib.resources import files
@@ -34,6 +35,12 @@ class JarSet(NamedTuple):
 
 BROKER = JarSet("kafka", "org.apache.kafka", "kafka_2.13", "4.4.0")
 CONNECTOR = JarSet("spark-kafka", "org.apache.spark", "spark-sql-kafka-0-10_2.13", "4.2.0")
+
+
+def cache() -> Path:
+    """Tell the folder where fetched jars are kept."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "tapewatch" / "jars"
 
 
 def java() -> str:

@@ -10,7 +10,8 @@ from typing import Any
 from msgspec import Struct
 
 from tapewatch import telemetry
-from tapewatch.carry.kafka import KafkaConfig, make_topics
+from tapewatch.carry.kafka.config import KafkaConfig
+from tapewatch.carry.kafka.topics import make_topics
 from tapewatch.errors import StoreError, TapewatchError, before_it_runs
 from tapewatch.runtime import ports, spark
 from tapewatch.runtime.jars import java

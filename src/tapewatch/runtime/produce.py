@@ -14,7 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from tapewatch import telemetry
-from tapewatch.carry.kafka import End, KafkaConfig, Sender, end_of, make_topics
+from tapewatch.carry.kafka.config import KafkaConfig
+from tapewatch.carry.kafka.sender import Sender
+from tapewatch.carry.kafka.topics import End, end_of, make_topics
 from tapewatch.clock import Clock
 from tapewatch.errors import ConfigError, before_it_runs
 from tapewatch.runtime import opening, ports

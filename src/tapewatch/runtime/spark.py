@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tapewatch.carry.codec import VERSION_HEADER
-from tapewatch.carry.kafka import KafkaConfig
+from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.errors import ConfigError, StoreError
 from tapewatch.runtime import shards
 from tapewatch.runtime.jars import CONNECTOR, fetched

@@ -16,7 +16,8 @@ import msgspec
 import psutil
 from msgspec import Meta, Struct
 
-from tapewatch.carry.kafka import KafkaConfig, make_topics
+from tapewatch.carry.kafka.config import KafkaConfig
+from tapewatch.carry.kafka.topics import make_topics
 from tapewatch.errors import ConfigError, FeedError, TapewatchError
 from tapewatch.runtime import ports, postgres
 from tapewatch.runtime.broker import Broker
