@@ -4,7 +4,7 @@ Times are int64 nanoseconds since the epoch. Prices are int64 in units of 1e-10 
 currency, for every lane; sizes are float64. Nothing here performs I/O or reads a clock.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum, IntFlag
 from typing import Literal, NamedTuple, Self
 
@@ -116,6 +116,33 @@ class Rows(NamedTuple):
     def part(self, start: int, stop: int) -> Self:
         """Rows start … stop, sharing memory."""
         return type(self)(self.lanes, self.data[start:stop])
+
+
+def by_lane(numbers: NDArray[np.int32], start: int, lanes: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Divide rows by lane.
+
+    Parameters
+    ----------
+    numbers
+        Shape (n,), int32: lane of each row.
+    start
+        What the first of these rows is numbered.
+    lanes
+        How many lanes there may be.
+
+    Yields
+    ------
+    tuple of int and NDArray
+        A lane, and the numbers of its rows, ascending; lanes in the order of their first row.
+    """
+    if lanes == 1 or not (numbers != numbers[0]).any():  # of one lane or none: `admit` asserts which
+        yield int(numbers[0]), np.arange(start, start + len(numbers))
+        return
+    order = np.argsort(numbers, kind="stable")
+    cuts = np.flatnonzero(np.diff(numbers[order])) + 1
+    groups = sorted(np.split(order, cuts), key=lambda group: int(group[0]))
+    for group in groups:
+        yield int(numbers[group[0]]), group + start
 
 
 class Bars(NamedTuple):

@@ -174,7 +174,7 @@ def test_only_new_trades_are_measured() -> None:
     written.gap(10, 3, 3).late(11, "10", 3).filled(11, 3, 3).clock(12, 11)
     pipeline = Pipeline(Detector(RuleBook.default()))
     pipeline.take(written.rows())
-    assert pipeline.prepare(NOW, {}).received.tolist() == [written.rows().data["recv_ts"][0]]
+    assert pipeline.prepare(NOW, {}).received().tolist() == [written.rows().data["recv_ts"][0]]
 
 
 def test_other_limits_end_what_a_changed_rule_had_open() -> None:

@@ -19,7 +19,9 @@ from tapewatch.carry.formats.decimals import EXPECTED, price_text, price_units
 from tapewatch.model import PRICE_MAX, PRICE_SCALE, ROW, Kind, Lane, Rows
 
 VERSION = 1
-"""Of the message's schema; stands in the header `VERSION_HEADER` of every message."""
+"""Of the message's schema; stands in the header `VERSION_HEADER`, the first one of every message."""
+
+VERSION_BYTES = str(VERSION).encode()
 
 VERSION_HEADER = "tapewatch"
 
@@ -165,26 +167,32 @@ def _parsed(messages: Sequence[bytes]) -> tuple[list[tuple[int, Message]], list[
 
 
 def _rows(messages: list[Message]) -> tuple[Rows, list[Refused]]:
-    data = np.zeros(len(messages), ROW)
+    count = len(messages)
+    data = np.zeros(count, ROW)
     for name in ("ts", "recv_ts", "trade_id", "sequence", "size", "aux", "flags"):
-        data[name] = [*map(attrgetter(name), messages)]
-    data["kind"] = [*map(KINDS.__getitem__, map(attrgetter("kind"), messages))]
-    data["side"] = [*map(SIDES.__getitem__, map(attrgetter("side"), messages))]
-    names = [*map(attrgetter("venue", "symbol"), messages)]
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
-    data["lane"] = [*map(numbers.__getitem__, names)]
+        data[name] = np.fromiter(map(attrgetter(name), messages), ROW[name], count)
+    names = [*map(attrgetter("kind", "side", "venue", "symbol"), messages)]
+    places = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    place = np.fromiter(map(places.__getitem__, names), np.int64, count)
+    lanes = {lane: number for number, lane in enumerate(dict.fromkeys(Lane(*name[2:]) for name in places))}
+    for column, values in (
+        ("kind", [KINDS[name[0]] for name in places]),
+        ("side", [SIDES[name[1]] for name in places]),
+        ("lane", [lanes[Lane(*name[2:])] for name in places]),
+    ):
+        data[column] = np.array(values, ROW[column])[place]
     traded = np.isin(data["kind"], _TRADED)
     data["size"][~traded] = 0.0
     texts = [message.price or "0" for message in messages]
     try:
-        data["price"] = price_units(arrow.of_texts(texts))
+        data["price"] = price_units(pa.array(texts, pa.string()))
     except pa.ArrowInvalid:
         data["price"] = [_price(text) for text in texts]
     data["price"][~traded] = 0
-    named = np.array([_NAME.fullmatch(venue) and _NAME.fullmatch(symbol) for venue, symbol in numbers], np.bool_)
+    named = np.array([_NAME.fullmatch(lane.venue) and _NAME.fullmatch(lane.symbol) for lane in lanes], np.bool_)
     good = _good(data, traded) & named[data["lane"]]
     refused = [Refused(at, _reason(data[at], messages[at])) for at in np.flatnonzero(~good).tolist()]
-    return Rows(tuple(Lane(*name) for name in numbers), data[good] if refused else data), refused
+    return Rows(tuple(lanes), data[good] if refused else data), refused
 
 
 def _good(data: NDArray[np.void], traded: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -78,6 +78,7 @@ def detect(
     jsonl: Annotated[
         str | None, typer.Option(metavar="FILE", help="Append each change of an anomaly to this file.")
     ] = None,
+    once: Annotated[bool, typer.Option("--once", help="End when all is done that the topic holds now.")] = False,
     health_port: HealthOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -107,6 +108,7 @@ def detect(
         detect=given.section("detect", DetectConfig),
         rules=given.plain("rules"),
         cache=cache(),
+        once=once,
     )
     asyncio.run(serve(chosen, say))
 

@@ -20,7 +20,7 @@ from tapewatch.detect.record import Teller
 from tapewatch.detect.rule import Rule, RuleState, Work
 from tapewatch.detect.rules import RULES, RuleBook
 from tapewatch.errors import SnapshotError
-from tapewatch.model import Anomaly, Change, Lane, Rows
+from tapewatch.model import Anomaly, Change, Lane, Rows, by_lane
 
 BLOCK = 16_384
 """Rows that are folded at a time, so that their columns stay in the processor's cache."""
@@ -185,7 +185,7 @@ class Detector:
         told = self._tell_pending()
         for start in range(0, len(data), BLOCK):
             numbers = data["lane"][start : start + BLOCK]
-            for number, index in _by_lane(numbers, start, len(rows.lanes)):
+            for number, index in by_lane(numbers, start, len(rows.lanes)):
                 assert 0 <= number < len(rows.lanes), "rows name lanes of their own table"
                 told.extend(self._fold(rows.lanes[number], number, data, index, new))
         return Update(new, told)
@@ -296,18 +296,6 @@ def replay(tape: Iterable[Rows], detector: Detector) -> Iterator[tuple[Rows, Upd
     """Fold a whole tape, batch by batch."""
     for rows in tape:
         yield rows, detector.update(rows)
-
-
-def _by_lane(numbers: NDArray[np.int32], start: int, lanes: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Rows of each lane of a block, ascending; lanes in the order of their first row."""
-    if lanes == 1 or not (numbers != numbers[0]).any():  # of one lane or none: `admit` asserts which
-        yield int(numbers[0]), np.arange(start, start + len(numbers))
-        return
-    order = np.argsort(numbers, kind="stable")
-    cuts = np.flatnonzero(np.diff(numbers[order])) + 1
-    groups = sorted(np.split(order, cuts), key=lambda group: int(group[0]))
-    for group in groups:
-        yield int(numbers[group[0]]), group + start
 
 
 def _save(lane: _Lane) -> _SavedLane:

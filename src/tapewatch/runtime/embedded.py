@@ -266,7 +266,7 @@ class Embedded:
             self.stored.set()
         self._requests += written.requests
         if self.source.identity.kind != "tape":
-            self.latency.add(prepared.received, written.done_ns)
+            self.latency.add(prepared.received(), written.done_ns)
 
     def _answer(self, request: Request) -> None:
         if request.seq in self._answered:

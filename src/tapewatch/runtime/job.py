@@ -36,6 +36,7 @@ class Settings(Struct, frozen=True):
     detect: DetectConfig
     rules: Mapping[str, Any]
     cache: Path
+    once: bool
 
 
 async def serve(settings: Settings, say: Say) -> None:
@@ -101,7 +102,7 @@ class Job:
                 "spark", f"{session.version} after {process.seconds:.1f} s, its pages: {session.sparkContext.uiWebUrl}"
             )
             frame = spark.told_of(session, settings.kafka, settings.detect, settings.rules)
-            self._query = await asyncio.to_thread(spark.start, frame, self._sink, settings.detect)
+            self._query = await asyncio.to_thread(spark.start, frame, self._sink, settings.detect, once=settings.once)
             self._sink.check(self._query.id)
             await self._watch(process)
         finally:
@@ -114,7 +115,9 @@ class Job:
             await asyncio.wait((stopped,), timeout=LOOK_EVERY_S)
             self._measure()
             if not self._query.isActive:
-                raise _why(self._query)
+                if (error := self._query.exception()) is not None or not self._settings.once:
+                    raise _why(error)
+                break
             if process.seconds - told_s >= TOLD_EVERY_S:
                 told_s = process.seconds
                 process.say("running", f"{self._rows:,} rows, micro-batch {self._batch}")
@@ -138,8 +141,7 @@ class Job:
         session.stop()
 
 
-def _why(query: Any) -> TapewatchError:
-    error = query.exception()
+def _why(error: Any) -> TapewatchError:
     if error is None:
         return TapewatchError("Spark: the query ended by itself")
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -39,13 +39,21 @@ class Prepared(NamedTuple):
         All that became known since the last one.
     rows
         The rows that it stems from, in their order, for a recording.
-    received
-        Receive times of the frames with new trades, ns, int64.
+    new
+        For each of them, which rows were new.
     """
 
     commit: Commit
     rows: list[Rows]
-    received: NDArray[np.int64]
+    new: list[NDArray[np.bool_]]
+
+    def received(self) -> NDArray[np.int64]:
+        """Gather the receive times of the frames with new trades, ns."""
+        times = [
+            rows.data["recv_ts"][new & (rows.data["kind"] == Kind.TRADE)]
+            for rows, new in zip(self.rows, self.new, strict=True)
+        ]
+        return np.unique(np.concatenate(times)) if times else np.empty(0, np.int64)
 
 
 class Pipeline:
@@ -119,7 +127,7 @@ class Pipeline:
         )
         _measure(self._changes, opened)
         self._rows, self._new, self._changes, self._quarantine = [], [], [], []
-        return Prepared(commit, rows, _received(joined))
+        return Prepared(commit, rows, new)
 
 
 def _same_lanes(rows: list[Rows]) -> list[tuple[int, int]]:
@@ -132,11 +140,6 @@ def _join(rows: list[Rows], new: list[NDArray[np.bool_]]) -> tuple[Rows, NDArray
     if len(rows) == 1:
         return rows[0], new[0]
     return Rows(rows[0].lanes, np.concatenate([part.data for part in rows])), np.concatenate(new)
-
-
-def _received(joined: list[tuple[Rows, NDArray[np.bool_]]]) -> NDArray[np.int64]:
-    times = [rows.data["recv_ts"][new & (rows.data["kind"] == Kind.TRADE)] for rows, new in joined]
-    return np.unique(np.concatenate(times)) if times else np.empty(0, np.int64)
 
 
 def _measure(changes: list[Change], opened: list[Anomaly]) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from tapewatch.carry.codec import VERSION_HEADER
+from tapewatch.carry.codec import VERSION_BYTES, VERSION_HEADER
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.errors import ConfigError, StoreError
 from tapewatch.runtime import shards
@@ -41,11 +41,12 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Batch(Struct, frozen=True):
-    """Which micro-batch was committed last."""
+    """Which micro-batch was committed last, and how many inputs without a lane were set aside so far."""
 
     query: str
     number: int
     shards: int
+    unnamed: int = 0
 
 
 class Sink:
@@ -110,10 +111,11 @@ class Sink:
                 f"{self._store.url.render_as_string(hide_password=True)}: expected micro-batch {last + 1}, found "
                 f"{number}: the checkpoint belongs to another database"
             )
-        batch = Batch(query, number, self._shards)
-        self._now_ts = max((part.now_ts for part in told), default=self._now_ts)
+        unnamed = sum((part.unnamed for part in told), 0 if self._last is None else self._last.unnamed)
+        batch = Batch(query, number, self._shards, unnamed)
+        self._now_ts = max([self._now_ts, *(part.now_ts for part in told)])
         clock = Clock(self._now_ts, self._clock_ns())
-        self._store.commit(shards.joined(told, clock, {BATCH: msgspec.json.encode(batch)}))
+        self._store.commit(shards.joined(told, clock, unnamed, {BATCH: msgspec.json.encode(batch)}))
         self._last = batch
         if self._jsonl is not None:
             self._jsonl.follow()
@@ -156,37 +158,48 @@ def told_of(spark: Any, kafka: KafkaConfig, config: DetectConfig, rules: Mapping
     rows = (
         spark.readStream.format("kafka")
         .options(**client)
-        .option("subscribe", kafka.trades)
+        .option("subscribe", f"{kafka.trades},{kafka.quarantine}")
         .option("startingOffsets", "earliest")
         .option("maxOffsetsPerTrigger", config.rows_per_batch)
         .option("includeHeaders", "true")
         .load()
-        .selectExpr(
-            "topic",
-            "partition",
-            "offset",
-            "unix_micros(timestamp) AS time_us",
-            "key",
-            "value",
-            f"CASE WHEN headers[0].key = '{VERSION_HEADER}' THEN headers[0].value END AS version",
-        )
+        .selectExpr(*_columns(kafka.trades))
     )
-    packed = rows.mapInArrow(shards.packing(config.shards), shards.PACKED)
+    packed = rows.mapInArrow(shards.packing(kafka.trades, config.shards), shards.PACKED)
     return packed.groupBy("shard").applyInPandasWithState(
         shards.folding(rules), shards.TOLD, shards.STATE, "append", "NoTimeout"
     )
 
 
-def start(frame: Any, sink: Sink, config: DetectConfig) -> Any:
-    """Start the query; each micro-batch is collected to the driver and committed there."""
+def _columns(topic: str) -> tuple[str, ...]:
+    # Nulls are cheap on the way to Python: what is as it should be is not sent.
+    ours = f"get(headers, 0).key = '{VERSION_HEADER}'"
+    fine = f"{ours} AND get(headers, 0).value = X'{VERSION_BYTES.hex()}'"
+    return (
+        "partition",
+        "offset",
+        "unix_micros(timestamp) AS time_us",
+        "key",
+        "value",
+        f"CASE WHEN {fine} OR topic <> '{topic}' THEN NULL WHEN {ours} THEN get(headers, 0).value ELSE X'' END AS version",
+        f"CASE WHEN topic <> '{topic}' THEN topic END AS aside",
+    )
+
+
+def start(frame: Any, sink: Sink, config: DetectConfig, *, once: bool = False) -> Any:
+    """Start the query; each micro-batch is collected to the driver and committed there.
+
+    Parameters
+    ----------
+    once
+        End when all is done that the topic holds now.
+    """
 
     def commit(batch: Any, number: int) -> None:
         query = batch.sparkSession.sparkContext.getLocalProperty("sql.streaming.queryId")
         sink.commit(query, number, [shards.read_told(bytes(row.told)) for row in batch.collect()])
 
+    when: dict[str, Any] = {"availableNow": True} if once else {"processingTime": f"{config.trigger_s} seconds"}
     return (
-        frame.writeStream.option("checkpointLocation", config.checkpoint)
-        .foreachBatch(commit)
-        .trigger(processingTime=f"{config.trigger_s} seconds")
-        .start()
+        frame.writeStream.option("checkpointLocation", config.checkpoint).foreachBatch(commit).trigger(**when).start()
     )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapewatch import telemetry
-from tapewatch.model import Flag, Kind, Lane, Rows
+from tapewatch.model import Flag, Kind, Lane, Rows, by_lane
 from tapewatch.runtime.source import LaneStatus
 from tapewatch.store.records import FeedRow
 
@@ -37,9 +37,8 @@ class Tally:
         new
             Shape (n,): what `Detector.update` said to be new.
         """
-        for number in np.unique(rows.data["lane"]).tolist():
-            of_lane = rows.data["lane"] == number
-            self._add_lane(rows.lanes[number], rows.data[of_lane], new[of_lane])
+        for number, index in by_lane(rows.data["lane"], 0, len(rows.lanes)) if len(rows.data) else ():
+            self._add_lane(rows.lanes[number], rows.data[index], new[index])
 
     def feed(
         self, statuses: Mapping[Lane, LaneStatus], armed: Callable[[Lane], tuple[str, ...]], now_ts: int

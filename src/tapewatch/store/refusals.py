@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 
-from tapewatch.errors import StoreError
+from tapewatch.errors import DatabaseAwayError, StoreError
 from tapewatch.store.engine import name_of
 
 SAFE = "what was committed before is safe"
@@ -30,6 +30,9 @@ LOGIN = "the server does not let this user in; check user and password in --db"
 BUSY = "the server takes no more connections; end some, or raise its max_connections"
 STARTING = "the server is starting or stopping; try again in a moment"
 NO_DATABASE = "the server has no database of that name; make it with createdb, or choose another one with --db"
+
+AWAY = (UNREACHABLE, BUSY, STARTING, LOST)
+"""What may pass by itself."""
 
 PLAIN_CONNECTING = {
     "no password supplied": "the server wants a password; put it into --db, PGPASSWORD or ~/.pgpass",
@@ -84,7 +87,7 @@ def plain_errors(url: URL) -> Iterator[None]:
         name, words = name_of(url), " ".join(str(error.orig).split())
         plain = _sqlite(words) if url.get_backend_name() == "sqlite" else _postgresql(error, words)
         if plain:
-            raise StoreError(f"{name}: {plain}") from error
+            raise (DatabaseAwayError if plain in AWAY else StoreError)(f"{name}: {plain}") from error
         if isinstance(error, OperationalError | InternalError | InterfaceError):
             raise StoreError(f"{name}: {words}") from error
         raise
@@ -92,7 +95,7 @@ def plain_errors(url: URL) -> Iterator[None]:
 
 def lost(url: URL) -> StoreError:
     """Say that the session with the server is gone."""
-    return StoreError(f"{name_of(url)}: {LOST}")
+    return DatabaseAwayError(f"{name_of(url)}: {LOST}")
 
 
 def _sqlite(words: str) -> str | None:
