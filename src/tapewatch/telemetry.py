@@ -49,6 +49,9 @@ QUARANTINED = Event(
     "frame_quarantined", logging.WARNING, _counter("quarantined_total", "Input set aside with a reason", "reason")
 )
 IGNORED = Event("frame_ignored", logging.DEBUG, _counter("ignored_total", "Messages of kinds not asked for", "kind"))
+DATABASE_AWAY = Event(
+    "database_away", logging.WARNING, _counter("database_away_total", "Commits that had to wait for the database")
+)
 UNSENT = Event(
     "messages_unsent", logging.WARNING, _counter("unsent_total", "Messages that a stop left without a broker's answer")
 )
@@ -72,7 +75,11 @@ LATENCY_SECONDS = Histogram(
 )
 SPARK_ROWS = _counter("spark_rows_total", "Messages that micro-batches have read")
 SPARK_BATCH_SECONDS = Histogram("tapewatch_spark_batch_seconds", "Duration of a micro-batch", registry=REGISTRY)
-SPARK_STATE_BYTES = Gauge("tapewatch_spark_state_bytes", "Memory of Spark's state stores", registry=REGISTRY)
+SPARK_ROWS_IN = Gauge("tapewatch_spark_rows_in", "Messages a second that came of late", registry=REGISTRY)
+SPARK_ROWS_DONE = Gauge("tapewatch_spark_rows_done", "Messages a second that the last batch did", registry=REGISTRY)
+SPARK_STATE_SHARDS = Gauge("tapewatch_spark_state_shards", "Shards that have a state", registry=REGISTRY)
+SPARK_STATE_BYTES = Gauge("tapewatch_spark_state_bytes", "Size of the state of all shards", registry=REGISTRY)
+KAFKA_LAG = Gauge("tapewatch_kafka_lag", "Messages not read yet", ["topic", "partition"], registry=REGISTRY)
 QUEUE_ROWS = Gauge("tapewatch_queue_rows", "Rows received and not yet detected", registry=REGISTRY)
 OPEN_ANOMALIES = Gauge("tapewatch_open_anomalies", "Anomalies open now", ["severity"], registry=REGISTRY)
 

@@ -1,22 +1,26 @@
 """`tapewatch detect` put together: Spark, the query, the store, health, and a few words."""
 
 import asyncio
-import shutil
+import re
+import threading
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from tapewatch import telemetry
+from tapewatch import errors
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.carry.kafka.topics import make_topics
-from tapewatch.errors import StoreError, TapewatchError, before_it_runs
+from tapewatch.errors import TapewatchError, before_it_runs
 from tapewatch.runtime import ports, spark
 from tapewatch.runtime.jars import java
 from tapewatch.runtime.process import Process, Say
-from tapewatch.runtime.spark import DetectConfig, Sink
+from tapewatch.runtime.progress import Progress, measure, read
+from tapewatch.runtime.sink import Sink
+from tapewatch.runtime.spark import DetectConfig
 from tapewatch.store.jsonl import JsonLines
 from tapewatch.store.records import Source
 from tapewatch.store.sql import Store
@@ -24,6 +28,14 @@ from tapewatch.store.sql import Store
 HEALTH_PORT = 8713
 TOLD_EVERY_S = 60.0
 LOOK_EVERY_S = 0.5
+
+SILENT_S = 60.0
+PATIENCE = 5
+"""A query that waits reports every ten seconds, one that works when a micro-batch is done."""
+
+
+OURS = re.compile(r"tapewatch\.errors\.(\w+): (.+)")
+LOST_ROWS = re.compile("KAFKA_DATA_LOSS|Some data may have been lost|OffsetOutOfRange|FAIL_ON_DATA_LOSS", re.IGNORECASE)
 
 
 class Settings(Struct, frozen=True):
@@ -54,14 +66,16 @@ async def serve(settings: Settings, say: Say) -> None:
             java()
             server = stack.enter_context(ports.bind(settings.health_port, HEALTH_PORT, "run.health_port"))
             identity = Source("kafka", f"{settings.kafka.brokers}/{settings.kafka.trades}")
-            store = Store.open(settings.db, source=identity)
-            stack.callback(store.close)
-            jsonl = None
+            open_store = partial(Store.open, settings.db, source=identity)
+            ended = threading.Event()  # Spark calls the sink on a thread of its own
+            sink = Sink(open_store, settings.detect.shards, process.clock.now_ns, ended.wait)
+            stack.callback(sink.close)
+            stack.callback(ended.set)
             if settings.jsonl is not None:
-                jsonl = JsonLines.open(Path(settings.jsonl), store.changes_after)
+                jsonl = JsonLines.open(Path(settings.jsonl), sink.changes_after)
                 stack.callback(jsonl.close)
-        sink = Sink(store, settings.detect.shards, process.clock.now_ns, jsonl)
-        await asyncio.to_thread(make_topics, settings.kafka)
+                sink.followers.append(jsonl.follow)
+            await asyncio.to_thread(make_topics, settings.kafka)
         job = Job(settings, sink)
         health = process.serve_health(server, job.describe, job.trouble)
         await process.together(job.run(process), [health])
@@ -69,7 +83,15 @@ async def serve(settings: Settings, say: Say) -> None:
 
 
 class Job:
-    """One query from its start to its end."""
+    """One query from its start to its end.
+
+    Parameters
+    ----------
+    settings
+        Of the command.
+    sink
+        Commits what the query finds.
+    """
 
     def __init__(self, settings: Settings, sink: Sink) -> None:
         self._settings = settings
@@ -77,17 +99,26 @@ class Job:
         self._query: Any = None
         self._rows = 0
         self._batch = -1
+        self._last: Progress | None = None
+        self._heard_s = 0.0
+        self._silent_s = 0.0
 
     def describe(self) -> dict[str, Any]:
         """Tell how far it has come, as JSON."""
-        return {"rows": self._rows, "batch": self._batch}
+        lag = None if self._last is None else sum(self._last.lags().values())
+        return {"rows": self._rows, "batch": self._batch, "lag": lag}
 
     def trouble(self) -> str | None:
-        """Tell why nothing is committed; None when something was."""
-        return None if self._batch >= 0 else "no micro-batch committed yet"
+        """Tell why nothing is committed; None when all is well."""
+        if self._sink.trouble is not None:
+            return self._sink.trouble
+        if self._last is None:
+            return "no micro-batch committed yet"
+        patience_s = max(SILENT_S, PATIENCE * (self._settings.detect.trigger_s + self._last.seconds))
+        return f"Spark has said nothing for {self._silent_s:.0f} s" if self._silent_s > patience_s else None
 
     async def run(self, process: Process) -> None:
-        """Start Spark and the query, and watch it until it fails or somebody stops us.
+        """Start Spark and the query, and watch it until it ends, fails, or somebody stops us.
 
         Raises
         ------
@@ -102,8 +133,9 @@ class Job:
                 "spark", f"{session.version} after {process.seconds:.1f} s, its pages: {session.sparkContext.uiWebUrl}"
             )
             frame = spark.told_of(session, settings.kafka, settings.detect, settings.rules)
-            self._query = await asyncio.to_thread(spark.start, frame, self._sink, settings.detect, once=settings.once)
-            self._sink.check(self._query.id)
+            begin = partial(spark.start, frame, self._sink, settings.detect, once=settings.once)
+            self._query = await asyncio.to_thread(begin)
+            self._heard_s = process.seconds
             await self._watch(process)
         finally:
             await asyncio.to_thread(self._end, session)
@@ -113,26 +145,29 @@ class Job:
         told_s = process.seconds
         while not stopped.done():
             await asyncio.wait((stopped,), timeout=LOOK_EVERY_S)
-            self._measure()
-            if not self._query.isActive:
+            active = self._query.isActive  # asked first: what it did before its end is measured, too
+            self._measure(process)
+            if not active:
                 if (error := self._query.exception()) is not None or not self._settings.once:
                     raise _why(error)
                 break
-            if process.seconds - told_s >= TOLD_EVERY_S:
+            if self._last is not None and process.seconds - told_s >= TOLD_EVERY_S:
                 told_s = process.seconds
-                process.say("running", f"{self._rows:,} rows, micro-batch {self._batch}")
+                process.say("running", self._last.line(self._rows))
         stopped.cancel()
 
-    def _measure(self) -> None:
-        for progress in self._query.recentProgress:
-            if progress.batchId <= self._batch:
+    def _measure(self, process: Process) -> None:
+        for report in self._query.recentProgress:
+            progress = read(report.json)
+            key = (progress.batch_id, progress.timestamp)
+            if self._last is not None and key <= (self._last.batch_id, self._last.timestamp):
                 continue
-            self._batch = progress.batchId
-            self._rows += progress.numInputRows
-            telemetry.SPARK_ROWS.inc(progress.numInputRows)
-            telemetry.SPARK_BATCH_SECONDS.observe(progress.durationMs.get("triggerExecution", 0) / 1_000)
-            for operator in progress.stateOperators:
-                telemetry.SPARK_STATE_BYTES.set(operator.memoryUsedBytes)
+            self._last, self._heard_s = progress, process.seconds
+            measure(progress)
+            if progress.ran:
+                self._batch = progress.batch_id
+                self._rows += progress.num_input_rows
+        self._silent_s = process.seconds - self._heard_s
 
     def _end(self, session: Any) -> None:
         with suppress(Exception):  # a cluster that is gone cannot be told to stop
@@ -142,15 +177,19 @@ class Job:
 
 
 def _why(error: Any) -> TapewatchError:
+    # What one of our workers or the sink raised comes back as text, inside the texts of Spark's own exceptions.
     if error is None:
         return TapewatchError("Spark: the query ended by itself")
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    ours = [line for line in lines if "tapewatch.errors." in line]
-    if ours:
-        return StoreError(ours[-1].partition("tapewatch.errors.")[2].partition(": ")[2])
+    text = str(error)
+    if ours := OURS.findall(text):
+        name, words = ours[-1]
+        kind = getattr(errors, name, TapewatchError)
+        found: TapewatchError = kind(words.strip())
+        return found
+    if LOST_ROWS.search(text):
+        return TapewatchError(
+            "Kafka no longer holds the messages with which the checkpoint wants to go on: they are older than the "
+            "topic keeps. Begin anew with another checkpoint and database, and keep rows longer (kafka.retention_days)"
+        )
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return TapewatchError(f"Spark: {lines[0][:500]}")
-
-
-def forget(checkpoint: Path) -> None:
-    """Remove a checkpoint, for a run that begins anew."""
-    shutil.rmtree(checkpoint, ignore_errors=True)

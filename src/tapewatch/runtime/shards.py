@@ -332,7 +332,7 @@ def joined(told: Iterable[Told], clock: Clock, unnamed: int, state: Mapping[str,
     Parameters
     ----------
     unnamed
-        How many inputs that name no lane were set aside before.
+        How many inputs that name no lane were set aside so far, these included.
     """
     parts = list(told)
     return Commit(
@@ -341,7 +341,7 @@ def joined(told: Iterable[Told], clock: Clock, unnamed: int, state: Mapping[str,
         open_anomalies=[anomaly for part in parts for anomaly in part.open_anomalies],
         bars=[Bars(tuple(lanes), np.frombuffer(data, BAR)) for part in parts for lanes, data in part.bars],
         quarantine=[item for part in parts for item in part.quarantine],
-        unnamed=unnamed + sum(part.unnamed for part in parts),
+        unnamed=unnamed,
         feed=[row for part in parts for row in part.feed],
         state=state,
     )

@@ -5,24 +5,18 @@ Each micro-batch is one transaction that also records its number, so that one to
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta, Struct
 
 from tapewatch.carry.codec import VERSION_BYTES, VERSION_HEADER
 from tapewatch.carry.kafka.config import KafkaConfig
-from tapewatch.errors import ConfigError, StoreError
+from tapewatch.errors import ConfigError
 from tapewatch.runtime import shards
 from tapewatch.runtime.jars import CONNECTOR, fetched
-from tapewatch.store.jsonl import JsonLines
-from tapewatch.store.records import Clock
-from tapewatch.store.sql import Store
-
-BATCH = "batch"
-"""Name of the blob in the table ``state``: which micro-batch of which query was committed last."""
+from tapewatch.runtime.sink import Sink
 
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 
@@ -38,88 +32,6 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True):
     arrow_rows: Annotated[int, Meta(ge=1_000, le=1_000_000, description="Messages that are decoded at a time")] = 50_000
     ui_port: Annotated[int, Meta(ge=1, le=65_535, description="Port of Spark's own pages")] = 4040
     options: Annotated[dict[str, str], Meta(description="Any setting of Spark")] = {}
-
-
-class Batch(Struct, frozen=True):
-    """Which micro-batch was committed last, and how many inputs without a lane were set aside so far."""
-
-    query: str
-    number: int
-    shards: int
-    unnamed: int = 0
-
-
-class Sink:
-    """Commit what the shards told, once per micro-batch.
-
-    Parameters
-    ----------
-    store
-        Open for writing.
-    shards_count
-        Into how many parts the lanes are divided.
-    clock_ns
-        Our wall clock.
-    jsonl
-        Follows the log of changes into a file.
-    """
-
-    def __init__(self, store: Store, shards_count: int, clock_ns: Callable[[], int], jsonl: JsonLines | None) -> None:
-        self._store = store
-        self._shards = shards_count
-        self._clock_ns = clock_ns
-        self._jsonl = jsonl
-        kept = store.state(BATCH)
-        self._last = None if kept is None else msgspec.json.decode(kept, type=Batch)
-        self._now_ts = 0
-
-    def check(self, query: str) -> None:
-        """Refuse a checkpoint that does not belong to the database.
-
-        Raises
-        ------
-        ConfigError
-            One of the two is another one, or the number of shards has changed.
-        """
-        last = self._last
-        if last is None:
-            return
-        if last.shards != self._shards:
-            raise ConfigError(
-                f"detect.shards: the state in this checkpoint is divided into {last.shards} shards, found "
-                f"{self._shards}; keep the number, or begin anew with another database and checkpoint"
-            )
-        if last.query != query:
-            raise ConfigError(
-                "detect.checkpoint: belongs to another database; take the checkpoint that this database was filled "
-                "from, or begin anew with another database and checkpoint"
-            )
-
-    def commit(self, query: str, number: int, told: list[shards.Told]) -> bool:
-        """Commit one micro-batch; tell whether it was a new one.
-
-        Raises
-        ------
-        StoreError
-            A micro-batch is missing between the last one committed and this one.
-        """
-        last = -1 if self._last is None else self._last.number
-        if number <= last:
-            return False
-        if number != last + 1:
-            raise StoreError(
-                f"{self._store.url.render_as_string(hide_password=True)}: expected micro-batch {last + 1}, found "
-                f"{number}: the checkpoint belongs to another database"
-            )
-        unnamed = sum((part.unnamed for part in told), 0 if self._last is None else self._last.unnamed)
-        batch = Batch(query, number, self._shards, unnamed)
-        self._now_ts = max([self._now_ts, *(part.now_ts for part in told)])
-        clock = Clock(self._now_ts, self._clock_ns())
-        self._store.commit(shards.joined(told, clock, unnamed, {BATCH: msgspec.json.encode(batch)}))
-        self._last = batch
-        if self._jsonl is not None:
-            self._jsonl.follow()
-        return True
 
 
 def session(config: DetectConfig, cache: Path) -> Any:
@@ -173,16 +85,17 @@ def told_of(spark: Any, kafka: KafkaConfig, config: DetectConfig, rules: Mapping
 
 def _columns(topic: str) -> tuple[str, ...]:
     # Nulls are cheap on the way to Python: what is as it should be is not sent.
+    other, found = f"topic <> '{topic}'", "get(headers, 0).value"
     ours = f"get(headers, 0).key = '{VERSION_HEADER}'"
-    fine = f"{ours} AND get(headers, 0).value = X'{VERSION_BYTES.hex()}'"
+    fine = f"{other} OR {ours} AND {found} = X'{VERSION_BYTES.hex()}'"
     return (
         "partition",
         "offset",
         "unix_micros(timestamp) AS time_us",
         "key",
         "value",
-        f"CASE WHEN {fine} OR topic <> '{topic}' THEN NULL WHEN {ours} THEN get(headers, 0).value ELSE X'' END AS version",
-        f"CASE WHEN topic <> '{topic}' THEN topic END AS aside",
+        f"CASE WHEN {fine} THEN NULL WHEN {ours} THEN {found} ELSE X'' END AS version",
+        f"CASE WHEN {other} THEN topic END AS aside",
     )
 
 

@@ -1,0 +1,164 @@
+"""What the shards told becomes one transaction per micro-batch, which also records its number.
+
+A micro-batch that is told twice changes nothing; a database that is away is waited for.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from tapewatch import telemetry
+from tapewatch.errors import ConfigError, DatabaseAwayError
+from tapewatch.runtime import shards
+from tapewatch.store.records import Clock, LoggedChange
+from tapewatch.store.sql import Store
+
+BATCH = "batch"
+"""Name of the blob in the table ``state``: which micro-batch of which query was committed last."""
+
+ANEW = "go on with what belongs together, or begin anew with another database and checkpoint"
+
+BACKOFF_S = (0.5, 1.0, 2.0, 5.0)
+"""Waits before the database is asked again; the last one for all further times."""
+
+
+class Batch(Struct, frozen=True):
+    """Which micro-batch was committed last.
+
+    Attributes
+    ----------
+    unnamed
+        How many inputs that name no lane were set aside so far.
+    now_ts
+        The latest receive time so far, ns.
+    """
+
+    query: str
+    number: int
+    shards: int
+    unnamed: int = 0
+    now_ts: int = 0
+
+
+class Sink:
+    """Commit what the shards told, once per micro-batch.
+
+    Parameters
+    ----------
+    open_store
+        Opens the database for writing; asked again when it was away.
+    shards_count
+        Into how many parts the lanes are divided.
+    clock_ns
+        Our wall clock.
+    wait
+        Waits so many seconds; true when we are to stop.
+
+    Attributes
+    ----------
+    trouble
+        Why nothing can be committed just now; None when all is well.
+    followers
+        Called when the log of changes may have grown.
+
+    Raises
+    ------
+    ConfigError
+        The database holds what another number of shards found.
+    StoreError
+        The database refuses.
+    """
+
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        shards_count: int,
+        clock_ns: Callable[[], int],
+        wait: Callable[[float], bool],
+    ) -> None:
+        self.trouble: str | None = None
+        self.followers: list[Callable[[], int]] = []
+        self._open = open_store
+        self._shards = shards_count
+        self._clock_ns = clock_ns
+        self._wait = wait
+        self._store: Store | None = open_store()
+        self._last = _last(self._store)
+        if self._last is not None and self._last.shards != shards_count:
+            self.close()
+            raise ConfigError(
+                f"detect.shards: expected {self._last.shards}, into which the state of this checkpoint is divided, "
+                f"found {shards_count}; {ANEW}"
+            )
+
+    def changes_after(self, seq: int, limit: int) -> list[LoggedChange]:
+        """Read the log of changes."""
+        return [] if self._store is None else self._store.changes_after(seq, limit)
+
+    def close(self) -> None:
+        """Close the database."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def commit(self, query: str, number: int, told: list[shards.Told]) -> bool:
+        """Commit one micro-batch, when the database is there; tell whether it was a new one.
+
+        Raises
+        ------
+        ConfigError
+            The checkpoint does not belong to the database.
+        DatabaseAwayError
+            It is still away, and we are to stop.
+        """
+        tries = 0
+        while True:
+            try:
+                if self._store is None:
+                    self._store = self._open()
+                    self._last = _last(self._store)
+                new = self._commit(self._store, query, number, told)
+                for follow in self.followers:
+                    follow()
+            except DatabaseAwayError as error:
+                self.trouble = str(error)
+                telemetry.log(telemetry.DATABASE_AWAY, error=error)
+                self.close()
+                if self._wait(BACKOFF_S[min(tries, len(BACKOFF_S) - 1)]):
+                    raise
+                tries += 1
+            else:
+                self.trouble = None
+                return new
+
+    def _commit(self, store: Store, query: str, number: int, told: list[shards.Told]) -> bool:
+        last, name = self._last or Batch(query, -1, self._shards), store.url.render_as_string(hide_password=True)
+        if last.query != query:
+            raise ConfigError(
+                f"detect.checkpoint: expected the one that {name} was filled from (query {last.query}), found another "
+                f"one (query {query}); {ANEW}"
+            )
+        if number <= last.number:
+            return False
+        if number != last.number + 1:
+            raise ConfigError(
+                f"detect.checkpoint: expected one that stands before micro-batch {last.number + 1}, as {name} does, "
+                f"found micro-batch {number}; {ANEW}"
+            )
+        batch = Batch(
+            query,
+            number,
+            self._shards,
+            sum((part.unnamed for part in told), last.unnamed),
+            max([last.now_ts, *(part.now_ts for part in told)]),
+        )
+        clock = Clock(batch.now_ts, self._clock_ns())
+        store.commit(shards.joined(told, clock, batch.unnamed, {BATCH: msgspec.json.encode(batch)}))
+        self._last = batch
+        return True
+
+
+def _last(store: Store) -> Batch | None:
+    kept = store.state(BATCH)
+    return None if kept is None else msgspec.json.decode(kept, type=Batch)

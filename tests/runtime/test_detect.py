@@ -1,0 +1,89 @@
+"""`tapewatch detect` on a real broker and a real PostgreSQL: what is told, what is set aside, what is refused."""
+
+from pathlib import Path
+
+import msgspec
+
+from support.brokers import RunningBroker, messages, send
+from support.databases import PostgresqlDatabase
+from support.markets import Tape
+from support.pipeline import detect, done
+from support.runs import memory
+from tapewatch.carry import codec
+from tapewatch.carry.kafka.config import KafkaConfig
+from tapewatch.carry.kafka.sender import Sender
+from tapewatch.carry.kafka.topics import end_of, make_topics
+from tapewatch.model import Lane, Rows
+from tapewatch.store.records import Quarantined
+
+LANE = Lane("coinbase", "BTC-USD")
+
+
+def jumps() -> Rows:
+    """Trade a bitcoin that jumps twice."""
+    tape = Tape(LANE)
+    for second in range(120):
+        tape.trade(second, "100000" if second < 40 else "100500" if second < 80 else "99000")
+    return tape.rows()
+
+
+def fill(config: KafkaConfig, rows: Rows) -> None:
+    make_topics(config)
+    sender = Sender(config, "s", end_of(config))
+    for _ in sender.send(rows, 0):
+        sender.poll()
+    assert sender.flush(10) == 0
+
+
+def test_what_is_no_row_is_set_aside_and_everything_else_is_detected(
+    broker: RunningBroker, postgresql_database: PostgresqlDatabase, tmp_path: Path
+) -> None:
+    config = broker.config(partitions=2)
+    rows = jumps()
+    fill(config, rows.part(0, 60))
+    good = codec.encode(rows.part(59, 60))[0]
+    key, version = codec.key_of(LANE), {"tapewatch": b"1"}
+    poison: list[tuple[bytes | None, bytes | None, dict[str, bytes], str]] = [
+        (good, key, {"tapewatch": b"2"}, "header tapewatch: expected version 1, found 2"),
+        (good, key, {}, "header tapewatch: expected version 1, found none"),
+        (good, key, {"other": b"1"}, "header tapewatch: expected version 1, found none"),
+        (good, b"coinbase:ETH-USD", version, "key: expected 'coinbase:BTC-USD', found 'coinbase:ETH-USD'"),
+        (good, None, version, "key: expected 'coinbase:BTC-USD', found none"),
+        (None, key, version, "expected a row as JSON, found a message without a value"),
+        (b"\xff\xfe", key, version, "expected a row as JSON"),
+        (b"{", key, version, "expected a row as JSON"),
+        (good.replace(b"100500", b"-1"), key, version, "price: expected"),
+        (b" " * 5000, key, version, "expected at most 4096 bytes, found 5000"),
+    ]
+    for value, name, headers, _ in poison:
+        send(config, value, key=name, headers=headers)
+    aside = Quarantined(7, "coinbase", "BTC-USD", "no price", b"{}")
+    send(msgspec.structs.replace(config, trades=config.quarantine), msgspec.json.encode(aside), headers=version)
+    sender = Sender(config, "s", end_of(config))
+    for _ in sender.send(rows.part(60, 120), 60):
+        sender.poll()
+    assert sender.flush(10) == 0
+
+    said = done(detect(config, postgresql_database, tmp_path, "--once", "--jsonl", str(tmp_path / "c.jsonl")))
+    assert "its pages: http://127.0.0.1:" in said
+    found = memory(postgresql_database)
+    assert {change[3] for change in found.changes} >= {"opened"}
+    reasons = [row[2] for row in found.quarantine]
+    for offset, (_, _, _, reason) in enumerate(poison):
+        wanted = f"{config.trades}, partition 0, offset "
+        assert any(text.startswith(wanted) and reason in text for text in reasons), (offset, reason, reasons)
+    assert ("coinbase", "BTC-USD", "no price", b"{}") in found.quarantine
+    assert found.counters["coinbase", "BTC-USD"][0] == 120
+    assert found.counters["coinbase", "BTC-USD"][2] == 1
+    assert postgresql_database.rows("SELECT value FROM meta WHERE key = 'unnamed'") == [(str(len(poison)),)]
+    assert len((tmp_path / "c.jsonl").read_text().splitlines()) == len(found.changes)
+    assert len(messages(config, config.trades)) == 120 + len(poison)
+
+    again = done(detect(config, postgresql_database, tmp_path, "--once"))
+    assert "0 rows" in again
+    assert memory(postgresql_database) == found
+
+    refused = done(detect(config, postgresql_database, tmp_path, "--once", "--set", "detect.shards=3"), code=2)
+    assert "detect.shards: expected 2" in refused
+    refused = done(detect(config, postgresql_database, tmp_path / "other", "--once"), code=2)
+    assert "detect.checkpoint: expected the one that" in refused

@@ -1,0 +1,138 @@
+"""One transaction per micro-batch: told twice, after an outage, or to the wrong database."""
+
+from functools import partial
+
+import pytest
+
+from support.databases import Database
+from support.runs import memory
+from support.views import anomaly, opened
+from tapewatch.errors import ConfigError, DatabaseAwayError
+from tapewatch.runtime.shards import Told
+from tapewatch.runtime.sink import Sink
+from tapewatch.store.records import Quarantined, Source
+from tapewatch.store.sql import Store
+
+SOURCE = Source("kafka", "127.0.0.1:9092/tapewatch.trades")
+
+
+def told(number: int, now_ts: int = 0) -> Told:
+    item = Quarantined(1, "kafka", None, f"reason {number}", b"")
+    found = anomaly(f"a{number}")
+    return Told(now_ts, list(opened(found)), [found], [], [item], 1, [])
+
+
+def sink(database: Database, *, shards: int = 2, waits: list[float] | None = None, patience: int = 0) -> Sink:
+    def wait(seconds: float) -> bool:
+        assert waits is not None
+        waits.append(seconds)
+        return len(waits) > patience
+
+    return Sink(partial(Store.open, database.url, source=SOURCE), shards, lambda: 5, wait)
+
+
+def test_a_micro_batch_that_is_told_twice_changes_nothing(database: Database) -> None:
+    first = sink(database)
+    assert first.commit("q", 0, [told(0)])
+    before = memory(database)
+    assert not first.commit("q", 0, [told(0)])
+    first.close()
+    again = sink(database)
+    assert not again.commit("q", 0, [told(0)])
+    assert memory(database) == before
+    assert again.commit("q", 1, [told(1)])
+    again.close()
+    assert [row[3] for row in memory(database).changes] == ["opened", "opened"]
+    assert database.rows("SELECT value FROM meta WHERE key = 'unnamed'") == [("2",)]
+
+
+def test_the_clock_does_not_go_back_where_nothing_came(database: Database) -> None:
+    first = sink(database)
+    first.commit("q", 0, [told(0, now_ts=77)])
+    first.close()
+    again = sink(database)
+    again.commit("q", 1, [])
+    again.close()
+    ((clock,),) = database.rows("SELECT value FROM meta WHERE key = 'clock'")
+    assert '"now_ts":77' in clock
+
+
+def test_another_number_of_shards_is_refused(database: Database) -> None:
+    first = sink(database)
+    first.commit("q", 0, [])
+    first.close()
+    with pytest.raises(ConfigError, match=r"detect\.shards: expected 2, into which .* is divided, found 3; .* anew"):
+        sink(database, shards=3)
+    sink(database).close()  # and the database is free again
+
+
+def test_a_checkpoint_of_another_database_is_refused(database: Database) -> None:
+    made = sink(database)
+    with pytest.raises(ConfigError, match=r"detect\.checkpoint: expected one that stands before micro-batch 0, .* 4"):
+        made.commit("q", 4, [])
+    made.commit("q", 0, [])
+    with pytest.raises(ConfigError, match=r"\(query q\), found another one \(query p\); .* begin anew"):
+        made.commit("p", 1, [])
+    made.close()
+
+
+def test_a_password_is_not_told(postgresql_database: Database) -> None:
+    made = sink(postgresql_database)
+    with pytest.raises(ConfigError) as caught:
+        made.commit("q", 4, [])
+    made.close()
+    assert postgresql_database.url.split(":")[2].split("@")[0] not in str(caught.value)
+
+
+def test_followers_are_called_for_a_micro_batch_that_was_told_before_too(database: Database) -> None:
+    made = sink(database)
+    calls: list[int] = []
+    made.followers.append(lambda: calls.append(len(made.changes_after(0, 10))) or 0)
+    made.commit("q", 0, [told(0)])
+    made.commit("q", 0, [told(0)])
+    made.close()
+    assert calls == [1, 1]
+
+
+def test_a_database_that_is_away_is_waited_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    made = sink(database, waits=waits, patience=10)
+    made.commit("q", 0, [told(0)])
+    commit, failures = Store.commit, iter([True, True, False])
+
+    def away(self: Store, what: object) -> int:
+        if next(failures):
+            raise DatabaseAwayError("x: gone")
+        assert made.trouble == "x: gone"
+        return commit(self, what)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Store, "commit", away)
+    assert made.commit("q", 1, [told(1)])
+    assert made.trouble is None
+    made.close()
+    assert waits == [0.5, 1.0]
+    assert len(memory(database).changes) == 2
+
+
+def test_what_was_committed_though_the_answer_was_lost_is_not_committed_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = sink(database, waits=[], patience=10)
+    commit = Store.commit
+
+    def lost(self: Store, what: object) -> int:
+        commit(self, what)  # type: ignore[arg-type]
+        monkeypatch.undo()
+        raise DatabaseAwayError("x: gone")
+
+    monkeypatch.setattr(Store, "commit", lost)
+    assert not made.commit("q", 0, [told(0)])
+    made.close()
+    assert len(memory(database).changes) == 1
+
+
+def test_a_stop_does_not_wait_for_a_database(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = sink(database, waits=[], patience=0)
+    monkeypatch.setattr(Store, "commit", lambda *_: (_ for _ in ()).throw(DatabaseAwayError("x: gone")))
+    with pytest.raises(DatabaseAwayError):
+        made.commit("q", 0, [told(0)])
