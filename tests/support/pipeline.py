@@ -36,7 +36,6 @@ def done(command: list[str], code: int = 0) -> str:
         text=True,
         check=False,
         timeout=LONG_S,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     said = ended.stdout + ended.stderr
     assert ended.returncode == code, said
