@@ -53,3 +53,9 @@ def say(topic: str, text: str) -> None:
 def listed(names: str | None) -> list[str] | None:
     """Split a list that a person has typed."""
     return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+
+
+def shared(config: Path | None, set_: list[str] | None) -> tuple[str, ...]:
+    """Spell the flags of settings again, for commands of ours that run beside this one."""
+    named = () if config is None else ("--config", str(config))
+    return (*named, *(part for value in set_ or () for part in ("--set", value)))

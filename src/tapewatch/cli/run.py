@@ -1,11 +1,11 @@
 """`tapewatch run` and `tapewatch demo`: from a feed or a tape to a live dashboard."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tapewatch.cli.common import DB_NAMES, ConfigOption, DbOption, SetOption, listed, say, settings
+from tapewatch.cli.common import DB_NAMES, ConfigOption, DbOption, SetOption, listed, say, settings, shared
 from tapewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def run(
     given = given.with_flags("capture", symbols=listed(symbols))
     if symbols is not None and str(given.plain("run").get("source", "")).startswith("tape:"):
         raise ConfigError("--symbols chooses what to capture; a tape brings its own symbols")
-    _serve(given, fresh=False, verbose=verbose, shared=_shared(config, set_))
+    _serve(given, fresh=False, verbose=verbose, flags=shared(config, set_))
 
 
 def demo(
@@ -92,10 +92,10 @@ def demo(
     labels = Path("demo.db" if "://" in db else db).with_suffix(".labels.jsonl")
     given = settings(config, set_).with_flags("run", source="simulated", db=db)
     given = given.with_flags("exchange", seed=seed, labels=str(labels)).with_flags("dashboard", port=port)
-    _serve(given, fresh=not keep, verbose=verbose, shared=_shared(config, set_))
+    _serve(given, fresh=not keep, verbose=verbose, flags=shared(config, set_))
 
 
-def _serve(given: "Settings", *, fresh: bool, verbose: bool, shared: tuple[str, ...]) -> None:
+def _serve(given: "Settings", *, fresh: bool, verbose: bool, flags: tuple[str, ...]) -> None:
     import asyncio
 
     from tapewatch import telemetry
@@ -114,11 +114,6 @@ def _serve(given: "Settings", *, fresh: bool, verbose: bool, shared: tuple[str, 
     )
     dashboard = None
     if chosen.run.dashboard:
-        dashboard = Dashboard(given.section("dashboard", DashboardConfig).port, shared)
+        dashboard = Dashboard(given.section("dashboard", DashboardConfig).port, flags)
     service = Service(chosen, dashboard, fresh=fresh, say=say)
     asyncio.run(service.run())
-
-
-def _shared(config: Path | None, set_: list[str] | None) -> tuple[str, ...]:
-    named: list[Any] = [] if config is None else ["--config", config]
-    return tuple(str(part) for part in (*named, *(part for value in set_ or () for part in ("--set", value))))

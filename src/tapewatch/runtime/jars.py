@@ -5,13 +5,18 @@ A set's name comes in, paths of verified files come out. `jars.sha256` beside th
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
+from functools import cache as cache_of_calls
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
 from tapewatch.errors import ConfigError, TapewatchError
+
+OLDEST_JAVA = 17
+"""What Spark asks for."""
 
 PATTERN = "[organisation]-[artifact]-[revision](-[classifier]).[ext]"  # two modules share a file name
 
@@ -44,19 +49,33 @@ def cache() -> Path:
 
 
 def java() -> str:
-    """Find Java.
+    """Find Java: where ``JAVA_HOME`` says, as Spark does, else in the PATH.
 
     Raises
     ------
     ConfigError
-        There is none.
+        There is none, or it is too old; says what to install.
     """
-    found = shutil.which("java")
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=None if not home else str(Path(home) / "bin"))
+    wanted = f"Java {OLDEST_JAVA} or newer is needed"
+    hint = f"Debian and Ubuntu: apt install openjdk-{OLDEST_JAVA}-jre-headless"
     if found is None:
-        raise ConfigError(
-            "Java 17 or newer is needed, found none; Debian and Ubuntu: apt install openjdk-17-jre-headless"
-        )
+        raise ConfigError(f"{wanted}, found none{f' in JAVA_HOME ({home})' if home else ''}; {hint}")
+    version = _java_version(found)
+    if version is None:
+        raise ConfigError(f"{wanted}, and {found} does not tell its version; {hint}")
+    if version < OLDEST_JAVA:
+        raise ConfigError(f"{wanted}, found {version} ({found}); {hint}")
     return found
+
+
+@cache_of_calls
+def _java_version(path: str) -> int | None:
+    # "17.0.15" is 17, and so was "1.8.0_412" 8.
+    done = subprocess.run([path, "-version"], capture_output=True, text=True, check=False)  # noqa: S603  # Java
+    found = re.search(r'version "(?:1\.)?(\d+)', done.stderr + done.stdout)
+    return int(found[1]) if found else None
 
 
 def fetched(jars: JarSet, cache: Path) -> list[Path]:

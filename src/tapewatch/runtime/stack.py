@@ -1,73 +1,45 @@
 """The whole pipeline on one machine: broker, PostgreSQL, exchange, producer, Spark and dashboard, in order and healthy.
 
-A folder holds their data and logs. What a killed parent left is found by a mark in its environment, and ended.
+In: settings. Out: processes that run until a signal comes; a folder keeps their data and logs.
 """
 
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, TypeVar
 
-import httpx
-import msgspec
-import psutil
 from msgspec import Meta, Struct
 
 from tapewatch.carry.kafka.config import KafkaConfig
-from tapewatch.carry.kafka.topics import make_topics
-from tapewatch.errors import ConfigError, FeedError, TapewatchError
-from tapewatch.runtime import ports, postgres
-from tapewatch.runtime.broker import Broker
+from tapewatch.errors import ConfigError, StoreError, TapewatchError
+from tapewatch.runtime import postgres, standing
 from tapewatch.runtime.jars import BROKER, CONNECTOR, fetched
+from tapewatch.runtime.parts import POSTGRESQL, Kept, Part, keep, named, parts, trouble
 from tapewatch.runtime.process import Process
-from tapewatch.runtime.supervise import OURS, Child
+from tapewatch.runtime.supervise import USAGE, Child
+from tapewatch.store.lock import Lock
 
-MARK = "TAPEWATCH_STACK"
-"""Environment variable of everything that belongs to a stack: its folder."""
-
-READY_S = 180.0
+READY_S = 300.0
 """How long a part may take to be healthy: Spark's first start compiles the rules."""
 
 LOOK_EVERY_S = 0.3
-GRACE_S = 8.0
-"""How long a part may take to end."""
+PATIENCE_S = 10.0
+"""After so long a part's start is told why it takes longer."""
+
+WATCH_EVERY_S = 1.0
+LAST_BYTES = 4_096
+
+T = TypeVar("T")
 
 
 class StackConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The section ``stack``."""
 
     home: Annotated[str, Meta(min_length=1, description="Folder of its data and logs")] = "data/stack"
-    source: Annotated[str, Meta(description="simulated, coinbase or tape:PATH")] = "simulated"
+    source: Annotated[str, Meta(min_length=1, description="simulated, coinbase or tape:PATH")] = "simulated"
     rate: Annotated[float, Meta(gt=0, description="Trades a second of the simulated exchange")] | None = None
-
-
-class Part(NamedTuple):
-    """One process of the stack.
-
-    Attributes
-    ----------
-    healthy
-        Why it is not healthy yet; None when it is.
-    address
-        What a person can open or connect to.
-    """
-
-    name: str
-    command: Sequence[str]
-    environment: Mapping[str, str]
-    healthy: Callable[[], Awaitable[str | None]]
-    address: str
-
-
-class Running(Struct, frozen=True):
-    """What ``stack status`` reads: the parent, and each part's address."""
-
-    pid: int
-    started: float
-    addresses: dict[str, str]
 
 
 class Stack:
@@ -77,193 +49,196 @@ class Stack:
     ----------
     config
         Where, and what to capture.
+    kafka
+        What the topics are called.
     cache
         Folder of the jars.
     process
         Ours.
+    flags
+        Settings that every command of ours is given.
     """
 
-    def __init__(self, config: StackConfig, cache: Path, process: Process) -> None:
+    def __init__(
+        self, config: StackConfig, kafka: KafkaConfig, cache: Path, process: Process, flags: Sequence[str] = ()
+    ) -> None:
         self._config = config
+        self._kafka = kafka
         self._cache = cache
         self._process = process
+        self._flags = flags
         self._home = Path(config.home).resolve()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._addresses: dict[str, str] = {}
+        self._parts: list[Part] = []
+        self._up = False
+        self._children: dict[str, tuple[Child, asyncio.Task[None]]] = {}
 
     async def up(self) -> None:
         """Run until a signal comes.
 
         Raises
         ------
+        ConfigError
+            One runs in this folder already, or something was set wrong: nothing, or nothing any more, runs.
         TapewatchError
-            A part does not become healthy; says where its log is.
+            A part does not become healthy; says why, and where its log is.
         """
-        home, say = self._home, self._process.say
-        (home / "logs").mkdir(parents=True, exist_ok=True)
-        if (other := running(home)) is not None:
-            raise ConfigError(f"stack.home {home}: a stack is running there already (process {other.pid})")
-        if ended := end_leftovers(home):
-            say("stack", f"ended {ended} processes that an earlier one had left")
-        server = postgres.Server(home / "postgresql", postgres.find())
+        home = self._home
+        installation = postgres.find()
+        lock = _lock(home)
         try:
-            say("jars", "fetching them, once" if not (self._cache / BROKER.name).exists() else "at hand")
-            jars = await asyncio.to_thread(fetched, BROKER, self._cache)
-            await asyncio.to_thread(fetched, CONNECTOR, self._cache)
-            await asyncio.to_thread(_start_database, server)
-            say("postgresql", f"healthy: {postgres.HOST}:{server.port}, data in {server.home}")
-            for part in self._parts(server, jars):
-                if self._process.stopping.is_set():
-                    break
-                await self._start(part)
-            await self._watch(server)
+            os.environ[standing.MARK] = str(home)  # whatever is started from here on is ours
+            standing.note(home)
+            if ended := await asyncio.to_thread(standing.end_leftovers, home):
+                self._process.say("stack", f"ended {ended} processes that an earlier one had left")
+            await self._run(keep(home, named(self._config.source)), postgres.Server(home / POSTGRESQL, installation))
         finally:
-            await self._end()
-            server.stop()
-            (home / "stack.json").unlink(missing_ok=True)
-            say("stack", "stopped; its data are kept")
+            try:
+                await self.end()
+            finally:
+                standing.forget(home)
+                lock.release()
+        self._process.say("stack", "stopped; its data are kept")
 
-    def _parts(self, server: postgres.Server, jars: list[Path]) -> Sequence[Part]:
-        broker = Broker(self._home / "kafka", jars, *(_free(9092 + at, "kafka") for at in (0, 1)))
-        broker.prepare()
-        kafka = KafkaConfig(brokers=broker.address)
-        database = {"TAPEWATCH_RUN__DB": server.url()}
-        exchange, rest = _free(8720, "exchange"), _free(8730, "exchange")
-        produce, detect, page, pages = (_free(at, "stack") for at in (8712, 8713, 8710, 4040))
-        source = self._config.source
-        urls: tuple[str, ...] = ()
-        parts = [Part("kafka", broker.command, {}, _topics(kafka), broker.address)]
-        if source == "simulated":
-            rate = () if self._config.rate is None else ("--rate", str(self._config.rate))
-            labels = ("--labels", str(self._home / "labels.jsonl"))
-            command = (*OURS, "exchange", "--port", str(exchange), "--rest-port", str(rest), *rate, *labels)
-            urls = tuple(
-                part
-                for name, url in (("ws_url", f"ws://127.0.0.1:{exchange}"), ("rest_url", f"http://127.0.0.1:{rest}"))
-                for part in ("--set", f"capture.coinbase.{name}={url}")
-            )
-            parts.append(Part("exchange", command, {}, _answers(f"http://127.0.0.1:{rest}/time"), urls[1]))
-            source = "coinbase"
-        brokers = ("--brokers", broker.address)
-        parts += [
-            Part(
-                "produce",
-                (*OURS, "produce", "--source", source, *brokers, "--health-port", str(produce), *urls),
-                {},
-                _answers(f"http://127.0.0.1:{produce}/readyz"),
-                f"http://127.0.0.1:{produce}/metrics",
-            ),
-            Part(
-                "detect",
-                (
-                    *(*OURS, "detect", *brokers, "--health-port", str(detect)),
-                    *("--checkpoint", str(self._home / "checkpoint"), "--set", f"detect.ui_port={pages}"),
-                ),
-                database,
-                _answers(f"http://127.0.0.1:{detect}/readyz"),
-                f"http://127.0.0.1:{pages}",
-            ),
-            Part(
-                "dashboard",
-                (*OURS, "dashboard", "--port", str(page)),
-                database,
-                _answers(f"http://127.0.0.1:{page}/api/health"),
-                f"http://127.0.0.1:{page}",
-            ),
-        ]
-        return parts
+    async def _run(self, kept: Kept, server: postgres.Server) -> None:
+        jars = await self._unless_stopped(self._fetch)
+        if jars is None:
+            return
+        await asyncio.to_thread(_start_database, server)  # to its end, which is near: half a start cannot be found
+        self._healthy(_database(server), self._process.seconds)
+        described = await self._unless_stopped(
+            lambda: parts(self._home, kept, jars, server.url(), flags=self._flags, rate=self._config.rate)
+        )
+        for part in described or ():
+            await self.start(part)
+            if self._process.stopping.is_set():
+                return
+        self._up = True
+        self._note()
+        self._tell(kept)
+        await self._watch(server)
 
-    async def _start(self, part: Part) -> None:
+    def _fetch(self) -> list[Path]:
+        if not (self._cache / CONNECTOR.name).exists():
+            self._process.say("jars", f"fetching Kafka's and its connector's into {self._cache}, once")
+        fetched(CONNECTOR, self._cache)
+        return fetched(BROKER, self._cache)
+
+    async def start(self, part: Part) -> None:
+        """Start a part, and return when it is healthy, when it is done, or when somebody stops us.
+
+        Raises
+        ------
+        ConfigError
+            It was set wrong.
+        TapewatchError
+            It does not become healthy.
+        """
+        began = time.monotonic()
         log = self._home / "logs" / f"{part.name}.log"
+        log.parent.mkdir(exist_ok=True)
         child = Child(
             part.command,
             say=lambda text: self._process.say(part.name, text),
             clock=self._process.clock,
-            environment={**part.environment, MARK: str(self._home)},
+            environment={**part.environment, standing.MARK: str(self._home), standing.PART: part.name},
             log=log,
-            grace_s=GRACE_S,
+            grace_s=standing.GRACE_S,
+            finite=part.finite,
         )
-        task = self._tasks[part.name] = asyncio.create_task(child.run())
-        deadline = time.monotonic() + READY_S
+        task = asyncio.create_task(child.run())
+        self._children[part.name] = child, task
         why: str | None = "not asked yet"
-        while why is not None and not self._process.stopping.is_set():
-            await asyncio.sleep(LOOK_EVERY_S)
-            if task.done() or time.monotonic() > deadline:
-                raise TapewatchError(f"{part.name} does not become healthy ({why}); see {log}")
-            why = await part.healthy()
-        if why is None:
-            self._addresses[part.name] = part.address
-            self._process.say(part.name, f"healthy after {self._process.seconds:.0f} s: {part.address}")
-            self._note()
+        told = False
+        while why is not None:
+            await asyncio.wait((task,), timeout=LOOK_EVERY_S)
+            if self._process.stopping.is_set():
+                return
+            waited = time.monotonic() - began
+            if task.done():
+                if child.code == 0:
+                    break
+                wrong = ConfigError if child.code == USAGE else TapewatchError
+                raise wrong(f"stack: {part.name} cannot be started: {_last_line(log)}; see {log}")
+            why = await self._process.unless_stopped(
+                asyncio.ensure_future(trouble(part.probe, self._home, self._kafka))
+            )
+            if why is not None and waited > READY_S:
+                raise TapewatchError(f"stack: {part.name} is not healthy after {READY_S:.0f} s: {why}; see {log}")
+            if why is not None and waited > PATIENCE_S and not told:
+                told = True
+                self._process.say(part.name, f"not healthy yet: {why}")
+        self._healthy(part, time.monotonic() - began)
+
+    def _healthy(self, part: Part, seconds: float) -> None:
+        self._parts.append(part)
+        self._note()
+        if part.name not in self._done():
+            self._process.say(part.name, f"healthy after {seconds:.0f} s: {part.address}")
 
     def _note(self) -> None:
-        mine = psutil.Process()
-        noted = Running(mine.pid, mine.create_time(), self._addresses)
-        (self._home / "stack.json").write_bytes(msgspec.json.encode(noted))
+        standing.note(self._home, self._parts, self._done(), up=self._up)
+
+    def _done(self) -> set[str]:
+        return {name for name, (child, task) in self._children.items() if task.done() and child.code == 0}
+
+    def _tell(self, kept: Kept) -> None:
+        say, at = self._process.say, {part.name: part.address for part in self._parts}
+        say("stack", f"up after {self._process.seconds:.0f} s; Ctrl-C stops it, and its data are kept")
+        say("dashboard", at["dashboard"])
+        say("spark", f"http://127.0.0.1:{kept.ports['spark']}")
+        say("metrics", ", ".join(address for address in at.values() if address.endswith("/metrics")))
+        say("database", f"{at[POSTGRESQL]}, its password in {self._home / POSTGRESQL / 'password'}")
+        say("kafka", f"{at['kafka']}, topic {self._kafka.trades}")
+        say("logs", str(self._home / "logs"))
 
     async def _watch(self, server: postgres.Server) -> None:
-        if not self._process.stopping.is_set():
-            self._process.say("stack", f"up; logs in {self._home / 'logs'}; Ctrl-C stops it")
-        while not self._process.stopping.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self._process.stopping.wait()
-            if server.pid is None:
-                self._process.say("postgresql", "ended; it is started again")
-                await asyncio.to_thread(server.start)
+        done = self._done()
+        stopped = asyncio.ensure_future(self._process.stopping.wait())
+        while not stopped.done():
+            await asyncio.wait((stopped,), timeout=WATCH_EVERY_S)
+            if server.pid is None and not stopped.done():
+                self._process.say(POSTGRESQL, "has ended; it is started again")
+                try:
+                    await asyncio.to_thread(_start_database, server)
+                except StoreError as error:
+                    self._process.say(POSTGRESQL, str(error))
+                self._parts = [_database(server) if part.name == POSTGRESQL else part for part in self._parts]
+                self._note()
+            if self._done() != done:
+                done = self._done()
+                self._note()
 
-    async def _end(self) -> None:
-        for task in reversed(self._tasks.values()):
+    async def _unless_stopped(self, work: Callable[[], T]) -> T | None:
+        return await self._process.unless_stopped(asyncio.ensure_future(asyncio.to_thread(work)))
+
+    async def end(self) -> None:
+        """End all parts and whatever they have left, and nothing else."""
+        # The other way round: who writes to a part ends before it. Then what is nobody's child of ours: PostgreSQL,
+        # Spark's own processes, a fetch of jars or a part's preparation that was interrupted.
+        for _, task in reversed(self._children.values()):
             task.cancel()
             await asyncio.wait([task])
-        end_leftovers(self._home)  # Spark's own children
+        await asyncio.to_thread(standing.end_leftovers, self._home)
 
 
-def running(home: Path) -> Running | None:
-    """Read which stack runs in a folder; None where none does."""
+def _lock(home: Path) -> Lock:
     try:
-        noted = msgspec.json.decode((home / "stack.json").read_bytes(), type=Running)
-        alive = psutil.Process(noted.pid).create_time() == noted.started
-    except (OSError, msgspec.DecodeError, psutil.Error):
-        return None
-    return noted if alive else None
+        home.mkdir(parents=True, exist_ok=True)
+        return Lock(home / "stack")
+    except OSError as error:
+        raise ConfigError(f"stack.home {home}: the folder cannot be made ({error.strerror})") from None
+    except StoreError as error:
+        other = standing.running(home)
+        if other is None:
+            raise ConfigError(f"stack.home {home}: cannot be locked: {error}") from None
+        raise ConfigError(
+            f"stack.home {home}: a stack runs there already (process {other.pid}); tapewatch stack down ends it"
+        ) from None
 
 
-def down(home: Path) -> int:
-    """End a stack, or what a killed one has left; tell how many processes were asked to end."""
-    noted = running(home)
-    if noted is not None:
-        process = psutil.Process(noted.pid)
-        process.terminate()
-        with suppress(psutil.TimeoutExpired):
-            process.wait(60)
-    ended = end_leftovers(home)
-    server = postgres.Server(home / "postgresql", postgres.find())
-    if server.pid is not None:
-        server.stop()
-        ended += 1
-    return ended + (noted is not None)
-
-
-def end_leftovers(home: Path) -> int:
-    """End every process that carries the mark of a stack's folder, except ourselves; tell how many."""
-    found = [each for each in psutil.process_iter() if each.pid != os.getpid() and _marked(each, home)]
-    for each in found:
-        with suppress(psutil.Error):
-            each.terminate()
-    _, stubborn = psutil.wait_procs(found, timeout=GRACE_S)
-    for each in stubborn:
-        with suppress(psutil.Error):
-            each.kill()
-    psutil.wait_procs(stubborn, timeout=GRACE_S)
-    return len(found)
-
-
-def _marked(process: psutil.Process, home: Path) -> bool:
-    try:
-        return bool(process.environ().get(MARK) == str(home))
-    except (psutil.Error, OSError):
-        return False
+def _database(server: postgres.Server) -> Part:
+    address = f"postgresql://{postgres.USER}@{postgres.HOST}:{server.port}/{postgres.USER}"
+    return Part(POSTGRESQL, (), POSTGRESQL, address)
 
 
 def _start_database(server: postgres.Server) -> None:
@@ -271,29 +246,8 @@ def _start_database(server: postgres.Server) -> None:
     server.create()
 
 
-def _free(default: int, name: str) -> int:
-    return ports.choose(None, default, name)
-
-
-def _answers(url: str) -> Callable[[], Awaitable[str | None]]:
-    async def healthy() -> str | None:
-        try:
-            async with httpx.AsyncClient(trust_env=False) as client:
-                answer = await client.get(url, timeout=5.0)
-        except httpx.HTTPError as error:
-            return str(error) or type(error).__name__
-        reason: Any = answer.text[:200]
-        return None if answer.is_success else reason
-
-    return healthy
-
-
-def _topics(kafka: KafkaConfig) -> Callable[[], Awaitable[str | None]]:
-    async def healthy() -> str | None:
-        try:
-            await asyncio.to_thread(make_topics, kafka, 2.0)
-        except FeedError as error:
-            return str(error)
-        return None
-
-    return healthy
+def _last_line(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LAST_BYTES))
+        lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1].removeprefix("tapewatch: ") if lines else "it said nothing"

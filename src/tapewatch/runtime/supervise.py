@@ -43,6 +43,8 @@ class Child:
         File to which everything goes that it prints; None: its output is said, its errors go where ours go.
     grace_s
         How long it may take to end.
+    finite
+        It may come to its end by itself: with exit code 0 it is done, and not started again.
     environment
         On top of ours: what the list of processes need not show to everybody.
     clock, sleep, spawn
@@ -52,6 +54,8 @@ class Child:
     ----------
     pid
         Of the running child; None while there is none.
+    code
+        Exit code of its last end; None while it has never ended.
     """
 
     def __init__(
@@ -62,14 +66,17 @@ class Child:
         clock: Clock,
         log: Path | None = None,
         grace_s: float | None = None,
+        finite: bool = False,
         environment: Mapping[str, str] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         spawn: Spawn | None = None,
     ) -> None:
         self.pid: int | None = None
+        self.code: int | None = None
         self._command = command
         self._log = log
         self._grace_s = grace_s
+        self._finite = finite
         self._say = say
         self._clock = clock
         self._environment = environment or {}
@@ -83,9 +90,12 @@ class Child:
         try:
             while True:
                 started_ns = self._clock.now_ns()
-                code = await self._live(await self._spawn(self._command))
+                code = self.code = await self._live(await self._spawn(self._command))
                 if code == USAGE:
                     self._say("cannot be started with these settings; everything else goes on")
+                    return
+                if code == 0 and self._finite:
+                    self._say("has come to its end")
                     return
                 failures = 0 if self._clock.now_ns() - started_ns >= STEADY_NS else failures
                 wait_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
