@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +23,7 @@ PARTS = ["postgresql", "kafka", "exchange", "produce", "detect", "dashboard"]
 
 
 @pytest.fixture
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home() -> Iterator[Path]:
     """Make a folder for a stack; skip where its programs are missing, but not in CI."""
     try:
         java()
@@ -30,12 +32,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         if "CI" in os.environ:
             raise
         pytest.skip(str(error))
-    made = tmp_path_factory.mktemp("stack")
-    for folder in (made, *made.parents[:2]):  # PostgreSQL runs as another account where we are root
-        folder.chmod(0o755)
+    made = Path(tempfile.mkdtemp(prefix="tapewatch-stack-"))  # pytest's own folders are closed to other accounts
+    made.chmod(0o755)
     yield made
     tapewatch("down", "--home", made)
-    assert marked(made) == []
+    left = marked(made)
+    shutil.rmtree(made)
+    assert left == []
 
 
 def tapewatch(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -73,7 +76,8 @@ def test_it_comes_up_goes_down_comes_up_again_and_leaves_nothing(home: Path) -> 
     assert password.read_text().strip() not in "".join(said)
     assert tapewatch("up", "--home", home).returncode == 2
     first.send_signal(signal.SIGINT)
-    assert first.wait(60) == 0
+    first.communicate(timeout=60)
+    assert first.returncode == 0
     assert marked(home) == []
     assert tapewatch("status", "--home", home).returncode == 1
 
@@ -81,7 +85,7 @@ def test_it_comes_up_goes_down_comes_up_again_and_leaves_nothing(home: Path) -> 
     assert addresses(said) == found
     assert json.loads((home / "labels.jsonl").read_text().splitlines()[0])
     second.kill()
-    second.wait()
+    second.communicate()
     down = tapewatch("down", "--home", home)
     assert down.returncode == 0
     assert "that a killed one had left" in down.stderr

@@ -76,4 +76,9 @@ class Broker:
             check=False,
         )
         if done.returncode:
-            raise TapewatchError(f"Kafka's data cannot be made in {data}: {' '.join(done.stderr.split())[-300:]}")
+            raise TapewatchError(f"Kafka's data cannot be made in {data}: {_why(done.stderr)}")
+
+
+def _why(stack_trace: str) -> str:
+    lines = [line.strip() for line in stack_trace.splitlines() if not line.lstrip().startswith(("at ", "..."))]
+    return lines[-1].removeprefix("Caused by: ") if lines else "it said nothing"
