@@ -18,7 +18,7 @@ from tapewatch.carry.kafka.topics import make_topics
 from tapewatch.errors import FeedError, TapewatchError
 from tapewatch.runtime import jars
 from tapewatch.runtime.broker import Broker
-from tapewatch.runtime.ports import choose
+from tapewatch.runtime.ports import bind
 
 READY_S = 60.0
 
@@ -34,10 +34,14 @@ class RunningBroker:
         Its host and port, the same after a new start.
     """
 
-    def __init__(self, home: Path) -> None:
-        port, controller = (choose(None, 19_092 + at, "kafka") for at in (0, 1))
+    def __init__(self, home: Path, settings: str = "", options: dict[str, str] | None = None) -> None:
+        with bind(None, 19_092, "kafka") as one, bind(None, 19_093, "kafka") as other:  # held: else both get the same
+            port, controller = (server.getsockname()[1] for server in (one, other))
         self._broker = Broker(home, jars.fetched(jars.BROKER, jars.cache()), port, controller)
         self._broker.prepare()
+        with (home / "server.properties").open("a") as file:
+            file.write(settings)
+        self._options = options or {}
         self._log = home / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self.address = self._broker.address
@@ -51,9 +55,8 @@ class RunningBroker:
         deadline = time.monotonic() + READY_S
         while True:
             try:
-                make_topics(
-                    KafkaConfig(brokers=self.address, trades="ready", anomalies="ready.a", quarantine="ready.q")
-                )
+                names = {"trades": "ready", "anomalies": "ready.a", "quarantine": "ready.q"}
+                make_topics(KafkaConfig(brokers=self.address, options=self._options, **names))
             except FeedError:
                 if time.monotonic() > deadline or self._process.poll() is not None:
                     raise
@@ -71,15 +74,23 @@ class RunningBroker:
         """Name topics that nobody else uses; they are not made yet."""
         prefix = f"t{next(_numbers)}"
         names = {name: f"{prefix}.{name}" for name in ("trades", "anomalies", "quarantine")}
-        return KafkaConfig(brokers=self.address, partitions=partitions, **{**names, **others})
+        return KafkaConfig(brokers=self.address, partitions=partitions, options=self._options, **{**names, **others})
 
 
 @contextmanager
-def broker() -> Iterator[RunningBroker]:
-    """Run a broker that forgets everything; skip where there is no Java, but not in CI."""
+def broker(settings: str = "", options: dict[str, str] | None = None) -> Iterator[RunningBroker]:
+    """Run a broker that forgets everything; skip where there is no Java, but not in CI.
+
+    Parameters
+    ----------
+    settings
+        On top of ours, in its own words.
+    options
+        What a client then needs.
+    """
     home = Path(tempfile.mkdtemp(prefix="tapewatch-kafka-"))
     try:
-        made = RunningBroker(home)
+        made = RunningBroker(home, settings, options)
         made.start()
     except TapewatchError as error:
         shutil.rmtree(home, ignore_errors=True)

@@ -66,7 +66,7 @@ def session(config: DetectConfig, cache: Path) -> Any:
 
 def told_of(spark: Any, kafka: KafkaConfig, config: DetectConfig, rules: Mapping[str, Any]) -> Any:
     """Describe the query: a streaming frame with what each shard told in each micro-batch."""
-    client = {f"kafka.{name}": str(value) for name, value in kafka.client().items() if name != "log_level"}
+    client = {f"kafka.{name}": value for name, value in kafka.java_client().items()}
     rows = (
         spark.readStream.format("kafka")
         .options(**client)
