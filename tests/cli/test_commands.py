@@ -46,6 +46,8 @@ def test_every_command_explains_itself(command: str) -> None:
         (["rules", "show", "pct_spik"], "did you mean pct_spike?"),
         (["nonsense"], "No such command 'nonsense'"),
         (["config", "check", "--set", "capture.symbols=3"], "capture.symbols in flag"),
+        (["exchange", "--host", "203.0.113.1"], "exchange.host: expected an address of this machine"),
+        (["dashboard", "--host", "203.0.113.1"], "dashboard.host: expected an address of this machine"),
         (["top", "--db", "nowhere.db", "--once", "--hz", "100"], "hz"),
     ],
 )

@@ -45,6 +45,13 @@ class TestPorts:
                 ports.choose(port, 18710, "dashboard.port")
         assert ports.choose(port, 18710, "dashboard.port") == port
 
+    def test_another_address_of_this_machine_will_do(self) -> None:
+        with ports.bind(None, 18710, "x", "0.0.0.0") as everywhere:  # noqa: S104  # what a container needs
+            assert everywhere.getsockname()[0] == "0.0.0.0"  # noqa: S104
+        for wrong in ("203.0.113.1", "no.such.host.invalid"):
+            with pytest.raises(ConfigError, match=rf"run\.host: expected an address of this machine, found '{wrong}'"):
+                ports.choose(None, 18710, "run.health_port", wrong)
+
 
 class TestHealth:
     def client(self, trouble: str | None) -> httpx.AsyncClient:

@@ -21,6 +21,12 @@ DbOption = Annotated[
         show_default="data/tapewatch.db",
     ),
 ]
+HostOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Address to listen at; any but loopback lets others in.", show_default="127.0.0.1"
+    ),
+]
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Configuration file; default: tapewatch.toml where it exists."),

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tapewatch.cli.common import ConfigOption, SetOption, settings
+from tapewatch.cli.common import ConfigOption, HostOption, SetOption, listed, settings
 from tapewatch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def exchange(
         int | None,
         typer.Option(min=0, max=65_535, help=_PORT_HELP.format("REST API"), show_default="the one behind the feed's"),
     ] = None,
+    host: HostOption = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the market.", show_default="7")] = None,
     start: Annotated[
         str | None,
@@ -74,14 +75,14 @@ def exchange(
 
     from tapewatch.simulate.exchange import ExchangeConfig
 
-    listed = None if symbols is None else [symbol.strip() for symbol in symbols.split(",") if symbol.strip()]
     given = settings(config, set_).with_flags(
         "exchange",
         port=port,
         rest_port=rest_port,
+        host=host,
         seed=seed,
         start=start,
-        symbols=listed,
+        symbols=listed(symbols),
         labels=labels,
         planted=False if calm else None,
     )

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tapewatch.cli.common import ConfigOption, DbOption, SetOption, listed, say, settings
+from tapewatch.cli.common import ConfigOption, DbOption, HostOption, SetOption, listed, say, settings
 
 if TYPE_CHECKING:
     from tapewatch.carry.kafka.config import KafkaConfig
@@ -39,6 +39,7 @@ def produce(
     brokers: BrokersOption = None,
     topic: TopicOption = None,
     health_port: HealthOption = None,
+    host: HostOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
@@ -55,7 +56,7 @@ def produce(
     from tapewatch.simulate.exchange import ExchangeConfig
 
     telemetry.configure("WARNING")
-    given = settings(config, set_).with_flags("run", source=source, speed=speed, health_port=health_port)
+    given = settings(config, set_).with_flags("run", source=source, speed=speed, health_port=health_port, host=host)
     given = given.with_flags("capture", symbols=listed(symbols)).with_flags("kafka", brokers=brokers, trades=topic)
     chosen = opening.Settings(
         run=given.section("run", opening.RunConfig),
@@ -80,6 +81,7 @@ def detect(
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="End when all is done that the topic holds now.")] = False,
     health_port: HealthOption = None,
+    host: HostOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
@@ -96,7 +98,7 @@ def detect(
     from tapewatch.runtime.spark import DetectConfig
 
     telemetry.configure("WARNING")
-    given = settings(config, set_).with_flags("run", db=db, jsonl=jsonl, health_port=health_port)
+    given = settings(config, set_).with_flags("run", db=db, jsonl=jsonl, health_port=health_port, host=host)
     given = given.with_flags("kafka", brokers=brokers, trades=topic)
     given = given.with_flags("detect", master=master, checkpoint=checkpoint)
     run = given.section("run", RunConfig)
@@ -109,6 +111,7 @@ def detect(
         rules=given.plain("rules"),
         cache=cache(),
         once=once,
+        host=run.host,
     )
     asyncio.run(serve(chosen, say))
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tapewatch.cli.common import ConfigOption, DbOption, SetOption, settings
+from tapewatch.cli.common import ConfigOption, DbOption, HostOption, SetOption, settings
 
 
 def register(app: typer.Typer) -> None:
@@ -65,8 +65,9 @@ def dashboard(
     db: DbOption = None,
     port: Annotated[
         int | None,
-        typer.Option("--port", min=1, max=65_535, help="Port on loopback.", show_default="8710, or the next free one"),
+        typer.Option("--port", min=1, max=65_535, help="Port of the page.", show_default="8710, or the next free one"),
     ] = None,
+    host: HostOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
@@ -78,17 +79,17 @@ def dashboard(
     from tapewatch.runtime import ports
     from tapewatch.runtime.service import DASHBOARD_PORT
     from tapewatch.store.sql import Store
-    from tapewatch.view.dashboard import HOST, DashboardConfig, serve
+    from tapewatch.view.dashboard import DashboardConfig, serve
     from tapewatch.view.nearby import require
     from tapewatch.view.terminal.command import DEFAULT_DB
 
     telemetry.configure("WARNING")
-    given = settings(config, set_).with_flags("run", db=db).with_flags("dashboard", port=port)
+    given = settings(config, set_).with_flags("run", db=db).with_flags("dashboard", port=port, host=host)
     chosen = given.section("dashboard", DashboardConfig)
-    free = ports.choose(chosen.port, DASHBOARD_PORT, "dashboard.port")
+    free = ports.choose(chosen.port, DASHBOARD_PORT, "dashboard.port", chosen.host)
     reader = Store.read(given.plain("run").get("db", DEFAULT_DB))
     try:
         require(reader)
-        serve(reader, chosen, free, time.time_ns, lambda: typer.echo(f"http://{HOST}:{free}"))
+        serve(reader, chosen, free, time.time_ns, lambda: typer.echo(f"http://{chosen.host}:{free}"))
     finally:
         reader.close()

@@ -49,6 +49,7 @@ class Settings(Struct, frozen=True):
     rules: Mapping[str, Any]
     cache: Path
     once: bool
+    host: str = ports.HOST
 
 
 async def serve(settings: Settings, say: Say) -> None:
@@ -64,7 +65,9 @@ async def serve(settings: Settings, say: Say) -> None:
     async with AsyncExitStack() as stack:
         with before_it_runs():
             java()
-            server = stack.enter_context(ports.bind(settings.health_port, HEALTH_PORT, "run.health_port"))
+            server = stack.enter_context(
+                ports.bind(settings.health_port, HEALTH_PORT, "run.health_port", settings.host)
+            )
             identity = Source("kafka", f"{settings.kafka.brokers}/{settings.kafka.trades}")
             open_store = partial(Store.open, settings.db, source=identity)
             ended = threading.Event()  # Spark calls the sink on a thread of its own

@@ -19,6 +19,7 @@ from tapewatch.detect.core import Ledger
 from tapewatch.errors import ConfigError
 from tapewatch.model import Lane
 from tapewatch.runtime.live import LiveSource
+from tapewatch.runtime.ports import HOST
 from tapewatch.runtime.source import RowSource
 from tapewatch.runtime.tape import TapeSource
 from tapewatch.simulate.exchange import Exchange, ExchangeConfig
@@ -54,6 +55,7 @@ class RunConfig(Struct, frozen=True, forbid_unknown_fields=True):
         None
     )
     dashboard: Annotated[bool, Meta(description="Serve the dashboard beside it")] = True
+    host: Annotated[str, Meta(min_length=1, description="Address that health and metrics listen at")] = HOST
     health_port: Annotated[
         Port | None, Meta(description="Port of /healthz, /readyz and /metrics; default 8711, or the next free one")
     ] = None

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 from tapewatch.clock import SystemClock
 from tapewatch.model import NS
-from tapewatch.runtime import ports
 from tapewatch.runtime.health import Server, application
 
 T = TypeVar("T")
@@ -93,5 +92,6 @@ class Process:
         self, server: Any, describe: Callable[[], dict[str, Any]], trouble: Callable[[], str | None]
     ) -> None:
         """Answer /healthz, /readyz and /metrics on a bound socket."""
-        self.say("health", f"http://{ports.HOST}:{server.getsockname()[1]}/healthz, /readyz, /metrics")
+        host, port = server.getsockname()
+        self.say("health", f"http://{host}:{port}/healthz, /readyz, /metrics")
         await Server(application(describe, trouble)).serve(sockets=[server])

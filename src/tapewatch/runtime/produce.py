@@ -177,8 +177,8 @@ async def serve(settings: Settings, say: Say) -> None:
             source = await process.unless_stopped(asyncio.create_task(opened))
             if source is None:
                 return
-            port = settings.source.run.health_port
-            server = stack.enter_context(ports.bind(port, HEALTH_PORT, "run.health_port"))
+            run = settings.source.run
+            server = stack.enter_context(ports.bind(run.health_port, HEALTH_PORT, "run.health_port", run.host))
         say("source", str(source.identity))
         made = asyncio.to_thread(Produce, settings.kafka, source, clock=process.clock, stopping=process.stopping)
         produce = await process.unless_stopped(asyncio.ensure_future(made))

@@ -85,7 +85,7 @@ class Service:
                 if source is None:
                     return
                 run = self._settings.run
-                server = stack.enter_context(ports.bind(run.health_port, HEALTH_PORT, "run.health_port"))
+                server = stack.enter_context(ports.bind(run.health_port, HEALTH_PORT, "run.health_port", run.host))
                 if self._dashboard is not None:
                     ports.choose(self._dashboard.port, DASHBOARD_PORT, "dashboard.port")
                 self._say("tapewatch", __version__)

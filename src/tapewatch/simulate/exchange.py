@@ -56,6 +56,8 @@ class ExchangeConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes
     ----------
+    host
+        Address to listen at.
     port, rest_port
         None: the default (8720, and the one behind the feed's), or the next free one; 0: any free one.
     start
@@ -74,6 +76,7 @@ class ExchangeConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Bytes that may wait for a client before it is dropped as a slow consumer.
     """
 
+    host: Annotated[str, Meta(min_length=1)] = HOST
     port: Port | None = None
     rest_port: Port | None = None
     seed: Annotated[int, Meta(ge=0)] = 7
@@ -136,11 +139,11 @@ class Exchange:
     async def __aenter__(self) -> Self:
         config = self._config
         async with contextlib.AsyncExitStack() as stack:
-            feed = stack.enter_context(_listen(config.port, PORT, "port"))
-            self.ws_url = f"ws://{HOST}:{feed.getsockname()[1]}"
+            feed = stack.enter_context(_listen(config.host, config.port, PORT, "port"))
+            self.ws_url = f"ws://{config.host}:{feed.getsockname()[1]}"
             behind = feed.getsockname()[1] + 1 if config.port != 0 else 0
-            api = stack.enter_context(_listen(config.rest_port, behind, "rest_port"))
-            self.rest_url = f"http://{HOST}:{api.getsockname()[1]}"
+            api = stack.enter_context(_listen(config.host, config.rest_port, behind, "rest_port"))
+            self.rest_url = f"http://{config.host}:{api.getsockname()[1]}"
             labels = None if config.labels is None else stack.enter_context(_writable(config.labels))
             self._open_market(labels)
             await stack.enter_async_context(self._serve_rest(api))
@@ -257,16 +260,18 @@ class _Uvicorn(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _listen(asked: int | None, default: int, name: str) -> Iterator[socket.socket]:
+def _listen(host: str, asked: int | None, default: int, name: str) -> Iterator[socket.socket]:
     """Listen on the port that was asked for, or on the first free one from the default on."""
     first = default if asked is None else asked
     for port in range(first, first + (_PORTS_TRIED if asked is None and default else 1)):
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((HOST, port))
+            listener.bind((host, port))
         except OSError as error:
             listener.close()
+            if error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror):
+                raise ConfigError(f"exchange.host: expected an address of this machine, found {host!r}") from None
             if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
                 raise
             continue
@@ -275,7 +280,7 @@ def _listen(asked: int | None, default: int, name: str) -> Iterator[socket.socke
             yield listener
         return
     found = f"port {asked} is taken or not allowed" if asked is not None else f"all ports from {first} on are taken"
-    raise ConfigError(f"exchange.{name}: expected a free port on {HOST}, but {found}")
+    raise ConfigError(f"exchange.{name}: expected a free port on {host}, but {found}")
 
 
 @contextlib.contextmanager

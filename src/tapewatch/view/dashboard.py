@@ -1,7 +1,7 @@
 """The dashboard in the browser: one process serves Streamlit's page, our components and the live channel.
 
-In: a database to read, settings, a port. Out: a server on loopback until it is told to stop. It sends
-nothing anywhere, and loads nothing from elsewhere.
+In: a database to read, settings, a port. Out: a server, on loopback unless a person says otherwise, until it is
+told to stop. It sends nothing anywhere, and loads nothing from elsewhere.
 """
 
 import asyncio
@@ -40,7 +40,8 @@ MESSAGE_MB = 8
 """Largest message of Streamlit's own socket; the page's are a few kilobytes."""
 
 
-Port = Annotated[int, Meta(ge=1, le=65_535, description="Port on loopback; none: 8710, or the next free one")]
+Port = Annotated[int, Meta(ge=1, le=65_535, description="Port of the page; none: 8710, or the next free one")]
+Host = Annotated[str, Meta(min_length=1, description="Address to listen at; any but loopback lets others in")]
 Refresh = Annotated[float, Meta(ge=0.5, le=60, description="Seconds between counts; chart and log are faster")]
 Hosts = Annotated[tuple[str, ...], Meta(description="Names of a reverse proxy under which the dashboard is reached")]
 
@@ -48,6 +49,7 @@ Hosts = Annotated[tuple[str, ...], Meta(description="Names of a reverse proxy un
 class DashboardConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Section ``dashboard``."""
 
+    host: Host = HOST
     port: Port | None = None
     refresh_s: Refresh = 3.0
     allowed_hosts: Hosts = ()
@@ -61,7 +63,7 @@ def serve(
     Parameters
     ----------
     port
-        Free, on loopback.
+        Free.
     clock
         Our wall clock, ns since the epoch.
     announce
@@ -78,16 +80,16 @@ def serve(
         lifespan=lambda _: lifespan(hub, announce),
         middleware=[Middleware(Guard, hosts=config.allowed_hosts)],
     )
-    app.run(config=settings(port, config.allowed_hosts))
+    app.run(config=settings(port, config.allowed_hosts, config.host))
 
 
-def settings(port: int, allowed_hosts: tuple[str, ...] = ()) -> dict[str, object]:
-    """Configure Streamlit: loopback, silence, nothing for developers, our colours.
+def settings(port: int, allowed_hosts: tuple[str, ...] = (), host: str = HOST) -> dict[str, object]:
+    """Configure Streamlit: where to listen, silence, nothing for developers, our colours.
 
     `postScriptGC` alone is a factor of ten in the server's load: it would collect all generations after each run.
     """
     return {
-        "server.address": HOST,
+        "server.address": host,
         "server.port": port,
         "server.headless": True,
         "server.showEmailPrompt": False,
