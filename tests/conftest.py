@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from support import brokers, databases
+from support import brokers, databases, images
 from support.brokers import RunningBroker
 from support.databases import Database, PostgresqlDatabase, SqliteDatabase
 from tapewatch.runtime.postgres import Server
@@ -46,6 +46,12 @@ def shared() -> Path:
     if not RECORDINGS.is_dir():
         pytest.skip(f"real recordings are not at hand: expected them in {RECORDINGS}")
     return RECORDINGS
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel, as the Dockerfile does."""
+    return images.build_wheel(tmp_path_factory.mktemp("image"))
 
 
 @pytest.fixture(scope="session")

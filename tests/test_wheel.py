@@ -1,7 +1,6 @@
 """The wheel, installed into an empty environment, runs: version, a short backtest, the dashboard's files."""
 
 import subprocess
-import sys
 import venv
 from pathlib import Path
 
@@ -12,11 +11,9 @@ HEADER = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n"
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel and install it, without the development tools, into an environment of its own."""
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel, without the development tools, into an environment of its own."""
     folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT))
-    (wheel,) = folder.glob("*.whl")
     venv.create(folder / "env", with_pip=True)
     python = folder / "env" / "bin" / "python"
     constraints = str(ROOT / "constraints.txt")

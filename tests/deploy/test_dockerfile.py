@@ -1,0 +1,60 @@
+"""The Dockerfile without an engine: what it pins, what it copies, and its steps with Python, taken here."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from support.images import INSTALL, ROOT, run, runs, stages
+
+IMAGE = re.compile(r"python:3\.\d+\.\d+-slim-bookworm(?: AS \w+)?")
+
+
+def test_its_images_are_pinned_and_the_same() -> None:
+    images = [stage[0].text for stage in stages()]
+    assert all(IMAGE.fullmatch(image) for image in images)
+    assert len({image.split()[0] for image in images}) == 1
+
+
+def test_it_ends_as_somebody_who_is_not_root() -> None:
+    users = [each.text for each in stages()[-1] if each.name == "USER"]
+    assert users[-1:] == ["10001:10001"]
+
+
+def test_what_it_copies_is_not_ignored() -> None:
+    copied = {name for each in stages()[0] if each.name == "COPY" for name in each.text.split()[:-1]}
+    copied.add("constraints.txt")
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    assert copied == {line.removeprefix("!") for line in lines if line.startswith("!")}
+    assert "*" in lines
+
+
+def test_it_installs_java_as_we_ask_for_it() -> None:
+    assert "openjdk-17-jre-headless" in runs(-1, "apt-get update")
+
+
+@pytest.mark.slow
+def test_pip_finds_all_that_it_installs_within_the_constraints(wheel: Path, tmp_path: Path) -> None:
+    install = runs(-1, INSTALL)
+    extras = re.search(r"\[([a-z,]+)\]", install)
+    assert extras is not None
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(extras[1].split(",")) <= set(known)
+    wheels = tmp_path / "wheel"
+    wheels.mkdir()
+    shutil.copy(wheel, wheels)
+    shutil.copy(ROOT / "constraints.txt", wheels)
+    run(install.replace(INSTALL, f"{INSTALL} --dry-run", 1), wheels, tmp_path)
+    alone = install.replace(INSTALL, f"{INSTALL} --dry-run --force-reinstall --no-deps", 1)
+    assert f"Would install {'-'.join(wheel.name.split('-')[:2])}" in run(alone, wheels, tmp_path)
+
+
+@pytest.mark.slow
+def test_its_fetch_of_jars_does_what_it_says() -> None:
+    code = re.match(r'python -c "([^"]+)"', runs(-1, "python -c"))
+    assert code is not None
+    subprocess.run([sys.executable, "-c", code[1]], check=True)
