@@ -10,6 +10,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
+from tapewatch.capture.coinbase import VENUE
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.carry.kafka.topics import make_topics
 from tapewatch.errors import ConfigError, FeedError, StoreError
@@ -146,7 +147,7 @@ def parts(
     if source == SIMULATED:
         exchange = _exchange(home, at, flags, rate)
         found.append(exchange)
-        source, where = "coinbase", _set(ws_url=exchange.address, rest_url=f"http://{ports.HOST}:{at['rest']}")
+        source, where = VENUE, _set(ws_url=exchange.address, rest_url=f"http://{ports.HOST}:{at['rest']}")
     produce = (*OURS, "produce", *flags, *where, "--source", source, *brokers, "--health-port", str(at["produce"]))
     detect = (*OURS, "detect", *flags, "--set", f"detect.ui_port={at['spark']}", *brokers)
     detect += ("--health-port", str(at["detect"]), "--checkpoint", str(home / "checkpoint"))
