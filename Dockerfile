@@ -7,7 +7,9 @@ RUN pip install --no-cache-dir --constraint constraints.txt build hatchling
 RUN python -m build --wheel --no-isolation --outdir /wheel .
 
 FROM python:3.11.14-slim-bookworm
+# The folder of manual pages is missing in a slim image, and Java links into it.
 RUN apt-get update \
+    && mkdir -p /usr/share/man/man1 \
     && apt-get install --yes --no-install-recommends openjdk-17-jre-headless \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=wheel /wheel /wheel
@@ -24,6 +26,7 @@ RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nolog
     && install --directory --owner 10001 --group 10001 /data
 USER 10001:10001
 WORKDIR /data
-ENV HOME=/tmp PYTHONUNBUFFERED=1
+# Compiled rules are kept in a folder that can be written; where it lasts, a restart need not compile them again.
+ENV HOME=/tmp PYTHONUNBUFFERED=1 NUMBA_CACHE_DIR=/tmp/numba
 ENTRYPOINT ["tapewatch"]
 CMD ["--help"]

@@ -162,4 +162,5 @@ def test_the_addresses_of_one_are_those_that_others_use() -> None:
     assert given["TAPEWATCH_CAPTURE__COINBASE__WS_URL"] == f"ws://exchange:{exchange['port']}"
     assert given["TAPEWATCH_CAPTURE__COINBASE__REST_URL"] == f"http://exchange:{exchange['rest_port']}"
     assert context(SERVICES["detect"]).params["checkpoint"].startswith("/data/")
+    assert SERVICES["detect"]["environment"]["NUMBA_CACHE_DIR"].startswith("/data/")
     assert SERVICES["detect"]["volumes"] == ["detect:/data"]

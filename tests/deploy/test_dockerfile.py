@@ -33,6 +33,11 @@ def test_what_it_copies_is_not_ignored() -> None:
     assert "*" in lines
 
 
+def test_what_is_compiled_has_a_place_that_can_be_written() -> None:
+    (given,) = (each.text for each in stages()[-1] if each.name == "ENV" and "NUMBA_CACHE_DIR" in each.text)
+    assert "NUMBA_CACHE_DIR=/tmp/" in given  # the image itself is read-only to us, and numba insists
+
+
 def test_it_installs_java_as_we_ask_for_it() -> None:
     assert "openjdk-17-jre-headless" in runs(-1, "apt-get update")
 
