@@ -8,7 +8,7 @@ TOOLS := $(VENV)/.tools
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live scale test check fix bench wheel clean
+.PHONY: help demo live scale test check fix bench bench-scale wheel clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ fix: $(TOOLS) ## Mend format and lint where a machine can
 
 bench: $(TOOLS) ## Measure; prints every figure beside its alternative
 	@for file in benchmarks/bench_*.py; do echo; echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+bench-scale: $(TOOLS) ## Measure the pipeline: broker, Spark and PostgreSQL; some ten minutes
+	@for file in benchmarks/scale/bench_*.py; do echo; echo "== $$file"; PYTHONPATH=tests:benchmarks $(BIN)/python $$file || exit 1; done
 
 wheel: $(TOOLS) ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --outdir dist .

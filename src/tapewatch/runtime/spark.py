@@ -64,10 +64,10 @@ def session(config: DetectConfig, cache: Path) -> Any:
     return builder.getOrCreate()
 
 
-def told_of(spark: Any, kafka: KafkaConfig, config: DetectConfig, rules: Mapping[str, Any]) -> Any:
-    """Describe the query: a streaming frame with what each shard told in each micro-batch."""
+def messages_of(spark: Any, kafka: KafkaConfig, config: DetectConfig) -> Any:
+    """Describe the messages, with the columns of `shards.MESSAGES`, as a streaming frame."""
     client = {f"kafka.{name}": value for name, value in kafka.java_client().items()}
-    rows = (
+    return (
         spark.readStream.format("kafka")
         .options(**client)
         .option("subscribe", f"{kafka.trades},{kafka.quarantine}")
@@ -77,7 +77,11 @@ def told_of(spark: Any, kafka: KafkaConfig, config: DetectConfig, rules: Mapping
         .load()
         .selectExpr(*_columns(kafka.trades))
     )
-    packed = rows.mapInArrow(shards.packing(kafka.trades, config.shards), shards.PACKED)
+
+
+def told_of(spark: Any, kafka: KafkaConfig, config: DetectConfig, rules: Mapping[str, Any]) -> Any:
+    """Describe the query: a streaming frame with what each shard told in each micro-batch."""
+    packed = messages_of(spark, kafka, config).mapInArrow(shards.packing(kafka.trades, config.shards), shards.PACKED)
     return packed.groupBy("shard").applyInPandasWithState(
         shards.folding(rules), shards.TOLD, shards.STATE, "append", "NoTimeout"
     )
