@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from support.brokers import RunningBroker, broker
 from support.databases import fresh, postgresql
 from tapewatch.carry.kafka.config import KafkaConfig
+from tapewatch.carry.kafka.ends import end_of
 from tapewatch.carry.kafka.sender import Sender
-from tapewatch.carry.kafka.topics import end_of, make_topics
+from tapewatch.carry.kafka.topics import make_topics
 from tapewatch.clock import SystemClock
 from tapewatch.model import NS, PRICE_SCALE, ROW, Kind, Lane, Rows
 from tapewatch.runtime import spark

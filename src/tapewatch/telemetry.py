@@ -55,6 +55,10 @@ DATABASE_AWAY = Event(
 UNSENT = Event(
     "messages_unsent", logging.WARNING, _counter("unsent_total", "Messages that a stop left without a broker's answer")
 )
+KAFKA_TROUBLE = Event(
+    "kafka_trouble", logging.WARNING, _counter("kafka_troubles_total", "Times the brokers took no messages")
+)
+KAFKA_EXPIRED = Event("kafka_expired", logging.WARNING)
 GAP_OPENED = Event("gap_opened", logging.WARNING, _counter("gaps_opened_total", "Gaps in trade ids", "venue", "symbol"))
 GAP_CLOSED = Event(
     "gap_closed", logging.INFO, _counter("gaps_closed_total", "Gaps filled or given up", "venue", "symbol", "outcome")
@@ -72,6 +76,11 @@ LATENCY_SECONDS = Histogram(
     "Frame received to row committed",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 10),
     registry=REGISTRY,
+)
+KAFKA_SENT = _counter("kafka_rows_total", "Rows given to Kafka's queue")
+KAFKA_ACKNOWLEDGED = _counter("kafka_acknowledged_total", "Messages that all replicas have")
+KAFKA_WAITING = Gauge(
+    "tapewatch_kafka_waiting_messages", "Messages that wait for the broker's answer", registry=REGISTRY
 )
 SPARK_ROWS = _counter("spark_rows_total", "Messages that micro-batches have read")
 SPARK_BATCH_SECONDS = Histogram("tapewatch_spark_batch_seconds", "Duration of a micro-batch", registry=REGISTRY)

@@ -10,8 +10,10 @@ from support import brokers
 from support.brokers import RunningBroker
 from support.markets import seeded
 from tapewatch.carry import codec
+from tapewatch.carry.kafka.ends import end_of
 from tapewatch.carry.kafka.sender import Sender
-from tapewatch.carry.kafka.topics import end_of, make_topics
+from tapewatch.carry.kafka.topics import make_topics
+from tapewatch.errors import ConfigError
 from tapewatch.runtime import spark
 from tapewatch.runtime.jars import cache
 
@@ -56,7 +58,8 @@ def test_both_clients_log_in_with_the_same_settings(secure: RunningBroker, sessi
     sender = Sender(config, "s", end_of(config))
     for _ in sender.send(rows, 0):
         sender.poll()
-    assert sender.flush(10) == 0
+    while sender.unanswered:
+        sender.poll(0.01)
     options = {f"kafka.{name}": value for name, value in config.java_client().items()}
     read = session.read.format("kafka").options(**options).option("subscribe", config.trades).load()
     assert sorted(bytes(row.value) for row in read.select("value").collect()) == sorted(codec.encode(rows))
@@ -67,3 +70,10 @@ def test_both_clients_log_in_with_the_same_settings(secure: RunningBroker, sessi
         assert "kafka" in told.lower()
         assert "b\\" not in told
         assert "password=" not in told.replace("password=[hidden]", "")
+
+
+def test_a_wrong_password_is_refused_at_once_and_not_told(secure: RunningBroker) -> None:
+    config = secure.config(options={**LOGIN, "sasl.password": "hush"})
+    with pytest.raises(ConfigError, match=r"kafka.brokers .*: refuses us: .*[Aa]uthentication") as told:
+        make_topics(config)
+    assert "hush" not in str(told.value)

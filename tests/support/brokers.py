@@ -35,8 +35,9 @@ class RunningBroker:
     """
 
     def __init__(self, home: Path, settings: str = "", options: dict[str, str] | None = None) -> None:
-        with bind(None, 19_092, "kafka") as one, bind(None, 19_093, "kafka") as other:  # held: else both get the same
-            port, controller = (server.getsockname()[1] for server in (one, other))
+        first = 19_092 + os.getpid() % 500 * 20  # below the ports of clients, and another one in each test process
+        with bind(None, first, "kafka") as one, bind(None, first, "kafka") as other:  # held: else both get the same
+            port, controller = (int(server.getsockname()[1]) for server in (one, other))
         self._broker = Broker(home, jars.fetched(jars.BROKER, jars.cache()), port, controller)
         self._broker.prepare()
         with (home / "server.properties").open("a") as file:
@@ -74,7 +75,7 @@ class RunningBroker:
         """Name topics that nobody else uses; they are not made yet."""
         prefix = f"t{next(_numbers)}"
         names = {name: f"{prefix}.{name}" for name in ("trades", "anomalies", "quarantine")}
-        return KafkaConfig(brokers=self.address, partitions=partitions, options=self._options, **{**names, **others})
+        return KafkaConfig(brokers=self.address, partitions=partitions, **{"options": self._options, **names, **others})
 
 
 @contextmanager
@@ -106,7 +107,7 @@ def broker(settings: str = "", options: dict[str, str] | None = None) -> Iterato
 
 def messages(config: KafkaConfig, topic: str, timeout_s: float = 10.0) -> list[Message]:
     """Read a topic from its beginning to its present end; in order within a partition."""
-    consumer = Consumer({**config.client(), "group.id": "tests", "enable.auto.commit": False})
+    consumer = Consumer({**config.client(), "group.id": "tests", "enable.auto.commit": False, "fetch.wait.max.ms": 10})
     found = []
     try:
         for partition in sorted(consumer.list_topics(topic, timeout=timeout_s).topics[topic].partitions):

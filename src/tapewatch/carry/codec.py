@@ -92,6 +92,16 @@ def key_of(lane: Lane) -> bytes:
     return str(lane).encode()
 
 
+def unfit(lane: Lane) -> str | None:
+    """Tell why no message can carry a lane's names; None where one can."""
+    for name, said in lane._asdict().items():
+        if _NAME.fullmatch(said) is None:
+            return (
+                f"{name}: expected a name of 1 to 64 letters, digits or signs without blank and colon, found {said!r}"
+            )
+    return None
+
+
 def encode(rows: Rows) -> list[bytes]:
     """Write one message per row, in order.
 
@@ -203,11 +213,8 @@ def _good(data: NDArray[np.void], traded: NDArray[np.bool_]) -> NDArray[np.bool_
 
 
 def _reason(row: np.void, message: Message) -> str:
-    for name, said in (("venue", message.venue), ("symbol", message.symbol)):
-        if _NAME.fullmatch(said) is None:
-            return (
-                f"{name}: expected a name of 1 to 64 letters, digits or signs without blank and colon, found {said!r}"
-            )
+    if (wrong := unfit(Lane(message.venue, message.symbol))) is not None:
+        return wrong
     if row["kind"] in _RANGED:
         return f"aux: expected the last id of a range from {message.trade_id}, found {message.aux}"
     if not np.isfinite(message.size):

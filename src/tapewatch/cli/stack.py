@@ -90,6 +90,14 @@ def status(home: HomeOption = None, config: ConfigOption = None, set_: SetOption
         raise typer.Exit(1)
 
 
+@app.command()
+def classpath() -> None:
+    """Print the class path of Kafka's own console consumer, for ``java -cp``; its jars are fetched once."""
+    from tapewatch.runtime.jars import cache, console
+
+    typer.echo(console(cache()))
+
+
 def _settings(config: Path | None, set_: list[str] | None, **flags: str | None) -> tuple["Settings", "StackConfig"]:
     given = settings(config, set_).with_flags("stack", **flags)
     from tapewatch.runtime.stack import StackConfig

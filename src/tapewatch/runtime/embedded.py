@@ -23,7 +23,7 @@ from tapewatch.runtime.latency import Latency
 from tapewatch.runtime.pipeline import DETECTOR, POSITION, Pipeline, Prepared
 from tapewatch.runtime.recording import RECORDING, Recording
 from tapewatch.runtime.requests import LIMITS, Limits, answer
-from tapewatch.runtime.source import Position, Resume, RowSource
+from tapewatch.runtime.source import Position, Resume, RowSource, row_or_stop
 from tapewatch.store.jsonl import JsonLines
 from tapewatch.store.records import Answer, Clock, Commit, Request
 from tapewatch.store.sql import Store
@@ -188,21 +188,12 @@ class Embedded:
         await self._written()
 
     async def _tick(self, stopped: asyncio.Task[Any]) -> None:
-        await self._wait(stopped)
+        await row_or_stop(self.source, stopped, HEARTBEAT_S)
         started_ns = self._clock.now_ns()
         self._detect()
         await self._commit()
         left_ns = started_ns + COMMIT_EVERY_NS - self._clock.now_ns()
         await self._sleep(max(0, left_ns) / NS)
-
-    async def _wait(self, stopped: asyncio.Task[Any]) -> None:
-        waiting = asyncio.create_task(self.source.wait(HEARTBEAT_S))
-        try:
-            await asyncio.wait((waiting, stopped), return_when=asyncio.FIRST_COMPLETED)
-            if waiting.done():
-                waiting.result()
-        finally:
-            waiting.cancel()
 
     def _detect(self) -> int:
         count = 0

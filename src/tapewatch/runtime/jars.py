@@ -30,15 +30,24 @@ class JarSet(NamedTuple):
         Of the folder in the cache.
     organisation, module, revision
         Of the module whose dependencies they are.
+    alone
+        The module without its dependencies.
     """
 
     name: str
     organisation: str
     module: str
     revision: str
+    alone: bool = False
 
 
 BROKER = JarSet("kafka", "org.apache.kafka", "kafka_2.13", "4.4.0")
+CONSOLE = JarSet("kafka-console", "org.apache.kafka", "kafka-tools", "4.3.0", alone=True)
+"""Kafka's own console consumer; the newest that Maven Central has …"""
+
+CONSOLE_CLIENTS = JarSet("kafka-console-clients", "org.apache.kafka", "kafka-clients", "4.3.0", alone=True)
+"""… and the clients it was built with: those of 4.4 lack a class that it needs."""
+
 CONNECTOR = JarSet("spark-kafka", "org.apache.spark", "spark-sql-kafka-0-10_2.13", "4.2.0")
 
 
@@ -111,6 +120,20 @@ def fetched(jars: JarSet, cache: Path) -> list[Path]:
     return [folder / name for name in wanted]
 
 
+def console(cache: Path) -> str:
+    """Give the class path of Kafka's own console consumer.
+
+    Raises
+    ------
+    ConfigError
+        Java or pyspark is missing.
+    TapewatchError
+        A file cannot be fetched, or is not the one that is pinned.
+    """
+    sets = (CONSOLE, CONSOLE_CLIENTS, BROKER)
+    return os.pathsep.join(str(path) for jars in sets for path in fetched(jars, cache))
+
+
 def _pinned(jars: JarSet) -> dict[str, str]:
     lines = files("tapewatch.runtime").joinpath("jars.sha256").read_text(encoding="utf-8").splitlines()
     entries = (line.split() for line in lines)
@@ -129,6 +152,7 @@ def _fetch(jars: JarSet, cache: Path, folder: Path) -> None:
         jars.organisation,
         jars.module,
         jars.revision,
+        *(("-notransitive",) if jars.alone else ()),
         "-confs",
         "default",
         "-types",

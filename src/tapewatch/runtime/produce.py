@@ -15,22 +15,25 @@ from msgspec import Struct
 
 from tapewatch import telemetry
 from tapewatch.carry.kafka.config import KafkaConfig
-from tapewatch.carry.kafka.sender import Sender
-from tapewatch.carry.kafka.topics import End, end_of, make_topics
+from tapewatch.carry.kafka.ends import End, end_of, set_aside
+from tapewatch.carry.kafka.sender import Sender, aside_prefix
+from tapewatch.carry.kafka.topics import make_topics
 from tapewatch.clock import Clock
 from tapewatch.errors import ConfigError, before_it_runs
+from tapewatch.model import NS
 from tapewatch.runtime import opening, ports
 from tapewatch.runtime.process import LOOK_EVERY_S, Process, Say
-from tapewatch.runtime.source import Position, Resume, RowSource
-from tapewatch.store.records import Source
+from tapewatch.runtime.source import Position, Resume, RowSource, row_or_stop
+from tapewatch.store.records import Quarantined, Source
 
-BATCH_ROWS = 4_096
+BATCH_ROWS = 16_384
 WAIT_S = 1.0
 HEALTH_PORT = 8712
+TAPE = "tape"
 FULL_S = 0.02
 """How long to wait for room in the queue."""
 
-GRACE_S = 2.0
+GRACE_NS = 2 * NS
 """How long a stop waits for acknowledgements; a broker that is away must not keep us."""
 
 
@@ -47,7 +50,7 @@ class Settings(Struct, frozen=True):
 
 
 class Produce:
-    """Send what a source brings until it ends or `stop` is called.
+    """Send what a source brings until it ends or `stopping` is set.
 
     Parameters
     ----------
@@ -64,6 +67,13 @@ class Produce:
     ----------
     rows
         Rows that were taken from the source.
+
+    Raises
+    ------
+    ConfigError
+        The brokers refuse us, or the topic holds something else.
+    FeedError
+        No broker answers.
     """
 
     def __init__(
@@ -77,21 +87,29 @@ class Produce:
     ) -> None:
         self.rows = 0
         self.source = source
-        self._config = config
         self._clock = clock
         self._sleep = sleep
         self._stopping = stopping or asyncio.Event()
         self._last_ns: int | None = None
-        self._id = source_id(source.identity)
+        identity = source.identity
+        tape = identity.kind == TAPE
+        name = source_id(identity)
         make_topics(config)
-        end = end_of(config)
-        self._start = _position(end, source.identity, config)
-        self._sender = Sender(config, self._id, end)
-        self._resume = Resume(Position(rows=self._start), end.ledgers)
+        end = end_of(config, ledgers=not tape)
+        self._at = _position(end, identity, config)
+        self._aside_at = set_aside(config, aside_prefix(config, name)) if tape else 0
+        self._aside: list[Quarantined] = []
+        self._sender = Sender(config, name, end, ledgers=not tape)
+        self._resume = Resume(Position(rows=self._at, refused=self._aside_at), end.ledgers)
 
     def describe(self) -> dict[str, Any]:
         """Tell how far it has come, as JSON."""
-        return {"rows": self.rows, "acknowledged": self._sender.acknowledged, "last_ns": self._last_ns}
+        return {
+            "rows": self.rows,
+            "acknowledged": self._sender.acknowledged,
+            "waiting": self._sender.unanswered,
+            "last_ns": self._last_ns,
+        }
 
     def trouble(self) -> str | None:
         """Tell why rows do not reach the broker; None when they do."""
@@ -100,7 +118,7 @@ class Produce:
         return None if self.rows else "no row sent yet"
 
     async def run(self) -> None:
-        """Run until the source ends or `stop` is called.
+        """Run until the source ends or somebody stops it.
 
         Raises
         ------
@@ -110,54 +128,80 @@ class Produce:
         stopped = asyncio.create_task(self._stopping.wait())
         try:
             await self.source.start(self._resume)
-            at = self._start
             while not stopped.done() and self.source.ended is None:
-                await asyncio.wait(
-                    (asyncio.ensure_future(self.source.wait(WAIT_S)), stopped), return_when=asyncio.FIRST_COMPLETED
-                )
-                at = await self._send(at)
+                await row_or_stop(self.source, stopped, WAIT_S)
+                await self._send()
             await self.source.stop()
-            await self._send(at)
+            await self._send()
+        except _NoRoom:
+            pass  # what was taken and not sent is missing behind the topic's end, and the next start finds it there
         finally:
             stopped.cancel()
             await self.source.stop()
-            await self._flush()
+            try:
+                if not self._sender.refused:
+                    await self._flush()
+            finally:
+                self._sender.close()
 
-    async def _send(self, at: int) -> int:
+    async def _send(self) -> None:
         while (rows := self.source.take(BATCH_ROWS)) is not None:
-            for _ in self._sender.send(rows, at):
-                self._sender.poll()
-                if self._stopping.is_set() and self._sender.trouble is not None:
-                    return at
-                await self._sleep(FULL_S)
-            at += len(rows.data)
-            self.rows += len(rows.data)
+            for _ in self._sender.send(rows, self._at):
+                await self._wait_for_room()
+            count = len(rows.data)
+            self._at += count
+            self.rows += count
+            telemetry.KAFKA_SENT.inc(count)
             self._last_ns = self._clock.now_ns()
-        for item in self.source.quarantined():
-            self._sender.set_aside(item)
+            await self._sleep(0)
+        self._aside = self._aside or self.source.quarantined()
+        for item in self._aside:
+            while not self._sender.set_aside(item, self._aside_at):
+                await self._wait_for_room()
+            self._aside_at += 1
+        self._aside = []
         self._sender.poll()
-        return at
+
+    async def _wait_for_room(self) -> None:
+        self._sender.poll()
+        if self._stopping.is_set() and self._sender.trouble is not None:
+            raise _NoRoom
+        await self._sleep(FULL_S)
 
     async def _flush(self) -> None:
         # A finished tape waits as long as it takes; who stops it has said that he will not.
-        while self._sender.flush(0) and not self._stopping.is_set():
+        until_ns: int | None = None
+        while self._sender.unanswered:
             self._sender.poll()
+            if self._stopping.is_set():
+                until_ns = until_ns or self._clock.now_ns() + GRACE_NS
+                if self._clock.now_ns() >= until_ns:
+                    telemetry.log(telemetry.UNSENT, messages=self._sender.unanswered)
+                    return
             await self._sleep(FULL_S)
-        if left := self._sender.flush(GRACE_S):
-            telemetry.log(telemetry.UNSENT, messages=left)
+
+
+class _NoRoom(Exception):  # noqa: N818  # nobody but `run` sees it
+    """The queue is full, the broker is away, and somebody wants us to stop."""
 
 
 def _position(end: End, source: Source, config: KafkaConfig) -> int:
-    mine = source_id(source)
-    others = {origin.source for origin in end.last.values()} - {mine}
-    if others:
+    place = f"topic {config.trades}"
+    other = "choose another topic with --topic NAME"
+    if {origin.source for origin in end.last.values()} - {source_id(source)}:
+        raise ConfigError(f"{place}: expected the rows of {source}, found those of another source; {other}")
+    if before := {origin.partitions for origin in end.last.values()} - {end.partitions}:
         raise ConfigError(
-            f"topic {config.trades}: holds the rows of another source than {source}; "
-            "choose another topic with --set kafka.trades=NAME"
+            f"{place}: expected the {max(before)} partitions that it had when its last rows were sent, found "
+            f"{end.partitions}: lanes would change their partitions and lose their order; {other}"
         )
     rows = [origin.row for origin in end.last.values()]
-    if source.kind != "tape":
+    if source.kind != TAPE:
+        if end.expired:
+            telemetry.log(telemetry.KAFKA_EXPIRED, topic=config.trades, reason="lanes begin anew: their rows are gone")
         return max(rows, default=-1) + 1
+    if end.expired:
+        raise ConfigError(f"{place}: expected the end of {source}, found that its rows have expired; {other}")
     return min(rows) if len(rows) == end.partitions else 0  # a partition without rows may lack the first ones
 
 

@@ -1,7 +1,8 @@
 """Where rows come from, as the embedded runtime sees it: one small interface for venues, simulations and tapes."""
 
+import asyncio
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -91,3 +92,20 @@ class RowSource(Protocol):
 
     async def stop(self) -> None:
         """End within a second; what has arrived can still be taken."""
+
+
+async def row_or_stop(source: RowSource, stopped: asyncio.Task[Any], timeout_s: float) -> None:
+    """Return when a row is there, when none will come any more, at the stop, or when the time is up.
+
+    Raises
+    ------
+    TapewatchError
+        The source gave up.
+    """
+    waiting = asyncio.create_task(source.wait(timeout_s))
+    try:
+        await asyncio.wait((waiting, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            waiting.result()
+    finally:
+        waiting.cancel()

@@ -23,6 +23,11 @@ class Ledgers:
         elif kind == Kind.FILLED:
             self._open.get(lane, {}).pop(trade_id, None)
 
+    def put(self, lane: Lane, ledger: Ledger) -> None:
+        """Take a lane's ledger as it was told."""
+        self._highest[lane] = ledger.highest_id
+        self._open[lane] = dict(ledger.open_gaps)
+
     def of(self, lane: Lane) -> Ledger:
         """Tell a lane's ledger."""
         return Ledger(self._highest.get(lane, -1), tuple(sorted(self._open.get(lane, {}).items())))

@@ -1,205 +1,95 @@
-"""Topics: made where they are missing, and what the end of one says about each lane."""
+"""Topics: made where they are missing, and judged where they are there already."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
-
-import msgspec
-
-from tapewatch.carry import codec
+from tapewatch.carry.kafka.clients import ANSWER_S, listed, made, refusal
 from tapewatch.carry.kafka.config import KafkaConfig
-from tapewatch.carry.kafka.ledgers import Ledgers
-from tapewatch.detect.core import Ledger
 from tapewatch.errors import ConfigError, FeedError
-from tapewatch.model import Lane
 
 try:
-    from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+    from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import AdminClient
+    from confluent_kafka.admin._config import ConfigResource
     from confluent_kafka.cimpl import NewTopic
 except ImportError as error:  # pragma: no cover  # the wheel's test installs without it
     raise ConfigError("Kafka needs confluent-kafka: pip install 'tapewatch[kafka]'") from error
 
-ORIGIN_HEADER = "origin"
-"""``SOURCE:ROW``: which source a row comes from, and its number there; a restarted producer goes on behind it."""
-
-LEDGER_HEADER = "ledger"
-"""On a clock: ``[highest id, [[first, last], …]]``, what the lane's tape has named when it ticked."""
-
-REACH_S = 60.0
-"""How far back from a partition's end a restarted producer looks; a clock ticks once a second."""
-
-RETRY_S = 0.2
 DAY_MS = 86_400_000
 
-_LEADERLESS = (
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-)
+BATCH_BYTES = 1_000_000
+"""Messages that travel together, at most."""
+
+ROOM_BYTES = 1_048_588
+"""``max.message.bytes`` of a topic that is made: Kafka's own default, whatever the broker's is."""
+
+ROOM_BYTES_MIN = 8_192
+"""The same of a topic that is there: a frame that was set aside, with its reason, must find room."""
+
+SAFE_REPLICAS = 3
+"""From so many on, one of them may be away without a message being known to a single broker only."""
 
 
-class Origin(NamedTuple):
-    """Where a row comes from: the source, and the row's number there."""
-
-    source: str
-    row: int
-
-
-class End(NamedTuple):
-    """What the end of a topic says.
-
-    Attributes
-    ----------
-    partitions
-        How many the topic has.
-    last
-        The last row's origin by partition; partitions without rows are left out.
-    ledgers
-        Highest id named and open gaps of each lane that ticked lately.
-    """
-
-    partitions: int
-    last: dict[int, Origin]
-    ledgers: dict[Lane, Ledger]
-
-
-def make_topics(config: KafkaConfig, timeout_s: float = 10.0) -> list[str]:
-    """Make the topics that are missing, and tell which.
+def make_topics(config: KafkaConfig, timeout_s: float = ANSWER_S) -> list[str]:
+    """Make the topics that are missing, and tell which; those that are there are left as they are.
 
     Raises
     ------
-    FeedError
-        No broker answers, or it refuses.
-    """
-    admin = AdminClient(config.client())
-    try:
-        there = set(admin.list_topics(timeout=timeout_s).topics)
-    except KafkaException as error:
-        raise FeedError(f"kafka.brokers {config.brokers}: no broker answers: {error.args[0].str()}") from None
-    kept = {"retention.ms": str(round(config.retention_days * DAY_MS))}
-    wanted = {config.trades: kept, config.anomalies: {"cleanup.policy": "compact"}, config.quarantine: kept}
-    missing = [
-        NewTopic(name, config.partitions, config.replication, config=settings)
-        for name, settings in wanted.items()
-        if name not in there
-    ]
-    for name, made in admin.create_topics(missing).items() if missing else ():
-        try:
-            made.result(timeout_s)
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise FeedError(f"topic {name}: cannot be made: {error.args[0].str()}") from None
-    return [topic.topic for topic in missing]
-
-
-def end_of(config: KafkaConfig, timeout_s: float = 10.0) -> End:
-    """Look at the end of the topic of rows.
-
-    Raises
-    ------
+    ConfigError
+        The broker refuses us or a setting.
     FeedError
         No broker answers.
     """
-    consumer = Consumer({**config.client(), "group.id": "tapewatch-end", "enable.auto.commit": False})
-    last: dict[int, Origin] = {}
-    ledgers: dict[Lane, Ledger] = {}
-    try:
-        partitions = partitions_of(consumer, config.trades, timeout_s)
-        for partition in partitions:
-            rows = list(_tail(consumer, config.trades, partition, timeout_s))
-            if rows:
-                last[partition] = rows[-1][0]
-            ledgers |= _ledgers(rows)
-    except KafkaException as error:
-        raise FeedError(f"topic {config.trades}: its end cannot be read: {error.args[0].str()}") from None
-    finally:
-        consumer.close()
-    return End(len(partitions), last, ledgers)
-
-
-_Tail = tuple[Origin, bytes, bytes | None]
-
-
-def _tail(consumer: Any, topic: str, partition: int, timeout_s: float) -> Iterator[_Tail]:
-    """Give out origin, message and ledger of the rows in a partition's last minute."""
-    place = TopicPartition(topic, partition)
-    low, high = _bounds(consumer, place, timeout_s)
-    if high <= low:
-        return
-    newest = _read(consumer, TopicPartition(topic, partition, high - 1), timeout_s)
-    since = max(0, newest.timestamp()[1] - round(REACH_S * 1_000))
-    (start,) = consumer.offsets_for_times([TopicPartition(topic, partition, since)], timeout_s)
-    consumer.assign([TopicPartition(topic, partition, start.offset if start.offset >= 0 else low)])
-    while True:
-        message = _polled(consumer, timeout_s)
-        headers = dict(message.headers() or ())
-        source, _, row = headers.get(ORIGIN_HEADER, b"").decode(errors="replace").rpartition(":")
-        if row.isdecimal():
-            yield Origin(source, int(row)), message.value() or b"", headers.get(LEDGER_HEADER)
-        if message.offset() >= high - 1:
-            return
-
-
-def _bounds(consumer: Any, place: Any, timeout_s: float) -> tuple[int, int]:
-    tries = max(1, round(timeout_s / RETRY_S))
-    while True:
-        tries -= 1
+    admin, heard = made(AdminClient, config)
+    there = listed(admin, heard, config, timeout_s)
+    missing = [topic for topic in _wanted(config) if topic.topic not in there]
+    for name, future in admin.create_topics(missing).items() if missing else ():
         try:
-            low, high = consumer.get_watermark_offsets(place, timeout_s)
+            future.result(timeout_s)
         except KafkaException as error:
-            if tries == 0 or (not error.args[0].retriable() and error.args[0].code() not in _LEADERLESS):
-                raise
-            consumer.poll(RETRY_S)  # a topic that was just made has no leader for a moment
-        else:
-            return low, high
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise refusal(error.args[0], f"topic {name}: cannot be made") from None
+        except TimeoutError:
+            raise FeedError(f"topic {name}: cannot be made: no answer within {timeout_s:.0f} s") from None
+    return [topic.topic for topic in missing]
 
 
-def _ledgers(rows: list[_Tail]) -> dict[Lane, Ledger]:
-    known: dict[Lane, Ledgers] = {}
-    for _, message, ledger in rows:
-        found, _ = codec.decode([message])
-        if len(found.data) == 0:
-            continue
-        (lane,) = found.lanes
-        row = found.data[0]
-        if ledger is not None:
-            known[lane] = Ledgers({lane: msgspec.json.decode(ledger, type=Ledger)})
-        elif lane in known:
-            known[lane].take(lane, int(row["kind"]), int(row["trade_id"]), int(row["aux"]))
-    return {lane: ledgers.of(lane) for lane, ledgers in known.items()}
+def _wanted(config: KafkaConfig) -> list[NewTopic]:
+    safe = {"min.insync.replicas": "2"} if config.replication >= SAFE_REPLICAS else {}
+    common = {"max.message.bytes": str(ROOM_BYTES), **safe}
+    kept = {**common, "cleanup.policy": "delete", "retention.ms": str(round(config.retention_days * DAY_MS))}
+    return [
+        NewTopic(config.trades, config.partitions, config.replication, config=kept),
+        NewTopic(
+            config.anomalies, config.partitions, config.replication, config={**common, "cleanup.policy": "compact"}
+        ),
+        NewTopic(config.quarantine, 1, config.replication, config=kept),
+    ]
 
 
-def _read(consumer: Any, place: Any, timeout_s: float) -> Any:
-    consumer.assign([place])
-    return _polled(consumer, timeout_s)
-
-
-def _polled(consumer: Any, timeout_s: float) -> Any:
-    message = consumer.poll(timeout_s)
-    if message is None:
-        raise FeedError(f"Kafka: no message within {timeout_s:.0f} s, though the topic holds some")
-    if message.error() is not None:
-        raise KafkaException(message.error())
-    return message
-
-
-def partitions_of(client: Any, topic: str, timeout_s: float = 10.0) -> list[int]:
-    """List a topic's partitions.
+def batch_bytes(config: KafkaConfig, timeout_s: float = ANSWER_S) -> int:
+    """Judge the topics that a producer fills, and tell how large a batch both of them take.
 
     Raises
     ------
-    FeedError
-        No broker answers, or there is no such topic.
+    ConfigError
+        Rows would be lost in one: it is compacted, or its messages may not be as long as ours.
     """
-    tries = max(1, round(timeout_s / RETRY_S))
-    while True:
-        tries -= 1
+    admin, heard = made(AdminClient, config)
+    listed(admin, heard, config, timeout_s)
+    room = BATCH_BYTES
+    for topic in (config.trades, config.quarantine):
         try:
-            found = client.list_topics(topic, timeout=timeout_s).topics[topic]
+            (future,) = admin.describe_configs([ConfigResource("topic", topic)]).values()
+            found = {name: entry.value for name, entry in future.result(timeout_s).items()}
         except KafkaException as error:
-            raise FeedError(f"Kafka: no broker answers: {error.args[0].str()}") from None
-        if found.error is None:
-            return sorted(found.partitions)
-        if found.error.code() not in _LEADERLESS or tries == 0:
-            raise FeedError(f"topic {topic}: {found.error.str()}")
-        client.poll(RETRY_S)  # a topic that was just made is not known to every broker for a moment
+            if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                continue  # who may not look must trust
+            raise refusal(error.args[0], f"topic {topic}: its settings cannot be read") from None
+        except TimeoutError:
+            raise FeedError(f"topic {topic}: its settings cannot be read: no answer within {timeout_s:.0f} s") from None
+        if "compact" in (found["cleanup.policy"] or ""):
+            raise ConfigError(f"topic {topic}: expected cleanup.policy delete, found compact, which removes rows")
+        if (bytes_max := int(found["max.message.bytes"] or 0)) < ROOM_BYTES_MIN:
+            raise ConfigError(
+                f"topic {topic}: expected max.message.bytes of {ROOM_BYTES_MIN} or more, found {bytes_max}"
+            )
+        room = min(room, bytes_max)
+    return room
