@@ -102,6 +102,16 @@ class TestStart:
             await rig.stack.start(rig.part("import time; time.sleep(60)"))
         assert failed.value.exit_code == 1
 
+    async def test_somebody_else_who_answers_is_not_it(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        there = rig.part(SERVER)
+        await rig.stack.start(there)
+        monkeypatch.setattr(stack, "READY_S", 0.3)
+        late = there._replace(name="late", command=(sys.executable, "-c", "import time; time.sleep(60)"))
+        with pytest.raises(
+            TapewatchError, match=rf"late is not healthy after 0 s: somebody else answers at {there.probe}"
+        ):
+            await rig.stack.start(late)
+
     async def test_what_takes_long_says_why(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(stack, "PATIENCE_S", 0.0)
         await rig.stack.start(rig.part(f"import time; time.sleep(0.3); {SERVER}"))

@@ -18,7 +18,7 @@ from tapewatch.errors import ConfigError, StoreError, TapewatchError
 from tapewatch.runtime import postgres, standing
 from tapewatch.runtime.jars import BROKER, CONNECTOR, fetched
 from tapewatch.runtime.opening import SIMULATED, TAPE
-from tapewatch.runtime.parts import POSTGRESQL, Kept, Part, keep, named, parts, trouble
+from tapewatch.runtime.parts import POSTGRESQL, Kept, Part, keep, named, parts
 from tapewatch.runtime.process import Process
 from tapewatch.runtime.supervise import USAGE, Child
 from tapewatch.store.lock import Lock
@@ -170,7 +170,7 @@ class Stack:
                 wrong = ConfigError if child.code == USAGE else TapewatchError
                 raise wrong(f"stack: {part.name} cannot be started: {_last_line(log)}; see {log}")
             why = await self._process.unless_stopped(
-                asyncio.ensure_future(trouble(part.probe, self._home, self._kafka))
+                asyncio.ensure_future(standing.health(child.pid, part.probe, self._home, self._kafka))
             )
             if why is not None and waited > READY_S:
                 raise TapewatchError(f"stack: {part.name} is not healthy after {READY_S:.0f} s: {why}; see {log}")

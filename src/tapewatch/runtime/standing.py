@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -68,6 +69,16 @@ class Standing(NamedTuple):
     address: str
 
 
+async def health(pid: int | None, probe: str, home: Path, kafka: KafkaConfig) -> str | None:
+    """Ask a part how it is, and make sure that it was the part that answered; see `parts.trouble`."""
+    if pid is None:
+        return "not running"
+    why = await trouble(probe, home, kafka)
+    if why is not None or probe == POSTGRESQL or _listens(pid, urlsplit(probe).port):
+        return why
+    return f"somebody else answers at {probe}"
+
+
 def note(home: Path, parts: Iterable[Part] = (), done: Container[str] = (), *, up: bool = False) -> None:
     """Write down for others that this process runs a stack, and what is up."""
     mine = psutil.Process()
@@ -100,8 +111,7 @@ async def standing(home: Path, noted: Running, kafka: KafkaConfig) -> list[Stand
         if part.done:
             return Standing(part.name, None, None, "done")
         pid = _server(home).pid if part.probe == POSTGRESQL else pids.get(part.name)
-        why = await trouble(part.probe, home, kafka) if pid is not None else "not running"
-        return Standing(part.name, pid, why, part.address)
+        return Standing(part.name, pid, await health(pid, part.probe, home, kafka), part.address)
 
     return await asyncio.gather(*(one(part) for part in noted.parts))
 
@@ -170,6 +180,14 @@ def _leaders(home: Path, parent: int) -> dict[str, psutil.Process]:
         return {}
     ours = (each for each in children if _mark(each, MARK) == str(home))
     return {name: each for each in ours if (name := _mark(each, PART)) is not None}
+
+
+def _listens(pid: int, port: int | None) -> bool:
+    try:
+        places = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(place.status == psutil.CONN_LISTEN and place.laddr.port == port for place in places)
 
 
 def _mark(process: psutil.Process, name: str) -> str | None:
