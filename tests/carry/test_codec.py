@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.markets import seeded, tapes
+from tapewatch.carry import codec
 from tapewatch.carry.codec import decode, encode, key_of
 from tapewatch.model import Kind, Lane, Rows
 
@@ -96,3 +97,17 @@ def test_messages_are_plain_json_of_one_line() -> None:
     for each in encode(seeded(3, 500, 3)):
         assert b"\n" not in each
         assert msgspec.json.decode(each)["kind"] in ("trade", "gap", "late", "filled", "clock")
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("21", -973932308),
+        ("foobar", -790332482),
+        ("a-little-bit-long-string", -985981536),
+        ("a-little-bit-longer-string", -1486304829),
+        ("abc", 479470107),
+    ],
+)
+def test_keys_are_hashed_as_java_clients_of_kafka_do(key: str, expected: int) -> None:
+    assert codec._murmur2(key.encode()) == expected % 2**32  # the examples of Kafka's own tests (UtilsTest)

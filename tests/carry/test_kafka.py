@@ -1,7 +1,6 @@
 """Rows over a real broker: what is sent comes back, in order, once; and what a topic's end says of it."""
 
 import time
-import zlib
 from collections.abc import Iterable
 from itertools import count
 
@@ -16,7 +15,7 @@ from tapewatch.carry import codec
 from tapewatch.carry.kafka import ends
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.carry.kafka.ends import End, Origin, end_of, set_aside
-from tapewatch.carry.kafka.sender import Sender, aside_prefix, partition_of
+from tapewatch.carry.kafka.sender import Sender, aside_prefix
 from tapewatch.carry.kafka.topics import make_topics
 from tapewatch.detect.core import Ledger
 from tapewatch.errors import ConfigError, FeedError
@@ -85,7 +84,7 @@ def test_a_message_tells_its_key_version_and_origin_and_lies_where_anyone_can_co
         source, partitions, row = headers["origin"].decode().split(":")
         assert (source, partitions) == ("s", "4")
         rows.add(int(row))
-        assert message.partition() == zlib.crc32(message.key()) % 4
+        assert message.partition() == codec.part_of(Lane(*message.key().decode().split(":")), 4)
         assert message.key() == codec.key_of(codec.decode([message.value()])[0].lanes[0])
     assert rows == set(range(100, 100 + len(rows)))
 
@@ -178,7 +177,7 @@ def test_the_end_tells_the_last_row_of_each_partition_and_what_each_lane_has_nam
     tape = Tape(BTC, DOGE).trade(0, "100").gap("0.5", 2, 4).clock(1, 1).trade("1.5", "101").clock(1, 1, lane=1)
     put(config, tape.rows(), first=7)
     end = end_of(config)
-    places = [partition_of(lane, 4) for lane in (BTC, DOGE)]
+    places = [codec.part_of(lane, 4) for lane in (BTC, DOGE)]
     assert len(set(places)) == 2
     assert end.last == {places[0]: Origin("s", 4, 10), places[1]: Origin("s", 4, 11)}
     assert end.ledgers == {BTC: Ledger(5, ((2, 4),)), DOGE: Ledger(-1, ())}

@@ -11,8 +11,9 @@ from support.pipeline import detect, done
 from support.runs import memory
 from tapewatch.carry import codec
 from tapewatch.carry.kafka.config import KafkaConfig
+from tapewatch.carry.kafka.ends import end_of
 from tapewatch.carry.kafka.sender import Sender
-from tapewatch.carry.kafka.topics import end_of, make_topics
+from tapewatch.carry.kafka.topics import make_topics
 from tapewatch.model import Lane, Rows
 from tapewatch.store.records import Quarantined
 
@@ -78,10 +79,17 @@ def test_what_is_no_row_is_set_aside_and_everything_else_is_detected(
     assert postgresql_database.rows("SELECT value FROM meta WHERE key = 'unnamed'") == [(str(len(poison)),)]
     assert len((tmp_path / "c.jsonl").read_text().splitlines()) == len(found.changes)
     assert len(messages(config, config.trades)) == 120 + len(poison)
+    told = messages(config, config.anomalies)
+    last = {message.key().decode(): message.value() for message in told}
+    records = {change.anomaly.id: msgspec.json.encode(change.anomaly) for change in found.told()}
+    assert last == records
+    assert [int(dict(message.headers())["seq"]) for message in told if message.partition() == 0]
+    assert len(told) == len(found.changes)
 
     again = done(detect(config, postgresql_database, tmp_path, "--once"))
     assert "0 rows" in again
     assert memory(postgresql_database) == found
+    assert len(messages(config, config.anomalies)) == len(told)  # nothing is sent again
 
     refused = done(detect(config, postgresql_database, tmp_path, "--once", "--set", "detect.shards=3"), code=2)
     assert "detect.shards: expected 2" in refused

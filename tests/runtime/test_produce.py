@@ -100,11 +100,11 @@ def test_a_tape_goes_on_where_each_partition_ends_however_uneven_they_are(broker
     config, rows = broker.config(partitions=rng.choice((1, 3, 7))), market(seed, 800, 3)
     half = produce_tape(config, [rows])
     for lane in range(len(rows.lanes)):  # of each lane another part was acknowledged when the power went
-        place = sender.partition_of(rows.lanes[lane], config.partitions)
-        same = [other for other in range(lane) if sender.partition_of(rows.lanes[other], config.partitions) == place]
+        place = codec.part_of(rows.lanes[lane], config.partitions)
+        same = [other for other in range(lane) if codec.part_of(rows.lanes[other], config.partitions) == place]
         if not same:
             until = rng.randrange(len(rows.data))
-            of_place = [sender.partition_of(each, config.partitions) == place for each in rows.lanes]
+            of_place = [codec.part_of(each, config.partitions) == place for each in rows.lanes]
             for at in np.flatnonzero(np.array(of_place)[rows.data["lane"][:until]]).tolist():
                 list(half._sender.send(rows.part(at, at + 1), at))
     while half._sender.unanswered:

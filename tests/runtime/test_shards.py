@@ -15,7 +15,7 @@ from tapewatch.detect.rules import RuleBook
 from tapewatch.errors import SnapshotError
 from tapewatch.model import Anomaly, Change, Kind, Lane, Rows
 from tapewatch.runtime.pipeline import QUARANTINE_PER_COMMIT
-from tapewatch.runtime.shards import MESSAGES, Packed, Told, fold, pack, read_told, shard_of
+from tapewatch.runtime.shards import MESSAGES, Packed, Told, fold, pack, read_told
 from tapewatch.store.records import Quarantined
 
 RULES = RuleBook.default()
@@ -33,7 +33,7 @@ def messages_of(rows: Rows) -> list[list[tuple[int, bytes, bytes]]]:
     partitions: list[list[tuple[int, bytes, bytes]]] = [[] for _ in range(PARTITIONS)]
     for value, number in zip(codec.encode(rows), rows.data["lane"].tolist(), strict=True):
         lane = rows.lanes[number]
-        partition = partitions[shard_of(lane, PARTITIONS)]
+        partition = partitions[codec.part_of(lane, PARTITIONS)]
         partition.append((len(partition), codec.key_of(lane), value))
     return partitions
 
@@ -124,7 +124,7 @@ def test_messages_of_another_version_are_all_set_aside() -> None:
 
 
 def test_a_lane_has_the_same_shard_for_ever() -> None:
-    assert [shard_of(Lane("coinbase", symbol), 7) for symbol in ("BTC-USD", "ETH-USD", "SOL-USD")] == [5, 6, 3]
+    assert [codec.part_of(Lane("coinbase", symbol), 7) for symbol in ("BTC-USD", "ETH-USD", "SOL-USD")] == [3, 2, 2]
 
 
 def test_what_capture_set_aside_is_passed_on_and_counted_for_its_lane() -> None:

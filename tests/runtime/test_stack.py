@@ -20,9 +20,10 @@ from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.errors import ConfigError, TapewatchError
 from tapewatch.runtime import parts, ports, stack, standing
 from tapewatch.runtime.jars import JarSet
+from tapewatch.runtime.opening import StackConfig
 from tapewatch.runtime.parts import IDENTITY, PORTS, Part, keep, named
 from tapewatch.runtime.process import Process
-from tapewatch.runtime.stack import Stack, StackConfig
+from tapewatch.runtime.stack import Stack
 from tapewatch.store.lock import Lock
 
 KAFKA = KafkaConfig()

@@ -5,6 +5,7 @@ A message that cannot become a row is refused with a reason; its neighbours are 
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from operator import attrgetter
 from typing import Annotated, Literal, NamedTuple
 
@@ -27,6 +28,9 @@ VERSION_HEADER = "tapewatch"
 
 KINDS = {"trade": Kind.TRADE, "gap": Kind.GAP, "late": Kind.LATE, "filled": Kind.FILLED, "clock": Kind.CLOCK}
 SIDES = {"buy": 1, "sell": -1, "unknown": 0}
+
+_MIX, _WORD = 0x5BD1_E995, 0xFFFF_FFFF
+"""Of MurmurHash2."""
 
 MESSAGE_BYTES_MAX = 4_096
 """A longer message is none of ours."""
@@ -100,6 +104,34 @@ def unfit(lane: Lane) -> str | None:
                 f"{name}: expected a name of 1 to 64 letters, digits or signs without blank and colon, found {said!r}"
             )
     return None
+
+
+def part_of(lane: Lane, parts: int) -> int:
+    """Tell which of so many parts a lane belongs to, the same in every program and for ever.
+
+    It is the partition that Kafka's own Java clients choose for the lane's key: 32-bit MurmurHash2, without its sign
+    (org.apache.kafka.common.utils.Utils).
+
+    Examples
+    --------
+    >>> part_of(Lane("coinbase", "BTC-USD"), 4)
+    1
+    """
+    return (_murmur2(key_of(lane)) & 0x7FFF_FFFF) % parts
+
+
+@cache
+def _murmur2(key: bytes) -> int:
+    mixed = 0x9747_B28C ^ len(key)
+    whole = len(key) & ~3
+    for at in range(0, whole, 4):
+        word = int.from_bytes(key[at : at + 4], "little") * _MIX & _WORD
+        word = (word ^ word >> 24) * _MIX & _WORD
+        mixed = mixed * _MIX & _WORD ^ word
+    if whole < len(key):
+        mixed = (mixed ^ int.from_bytes(key[whole:], "little")) * _MIX & _WORD
+    mixed = (mixed ^ mixed >> 13) * _MIX & _WORD
+    return mixed ^ mixed >> 15
 
 
 def encode(rows: Rows) -> list[bytes]:

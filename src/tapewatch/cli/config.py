@@ -1,5 +1,6 @@
 """`tapewatch config`: every value in force, and where it came from."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -8,6 +9,9 @@ import typer
 
 from tapewatch.cli.common import ConfigOption, SetOption, settings
 from tapewatch.config import Settings
+
+SECRET = re.compile("password|secret|jaas|token|[.]key$", re.IGNORECASE)
+"""Settings of others whose value is for nobody's eyes."""
 
 app = typer.Typer(no_args_is_help=True, help="Show and check the settings.")
 
@@ -41,8 +45,10 @@ def check(config: ConfigOption = None, set_: SetOption = None) -> None:
 
 def _values(chosen: Settings) -> Iterator[tuple[str, Any]]:
     from tapewatch.capture.config import CaptureConfig
+    from tapewatch.carry.kafka.config import KafkaConfig
     from tapewatch.detect.rules import RuleBook
-    from tapewatch.runtime.opening import RunConfig
+    from tapewatch.runtime.opening import RunConfig, StackConfig
+    from tapewatch.runtime.spark import DetectConfig
     from tapewatch.simulate.exchange import ExchangeConfig
     from tapewatch.view.dashboard import DashboardConfig
     from tapewatch.view.terminal.command import TopConfig
@@ -50,8 +56,11 @@ def _values(chosen: Settings) -> Iterator[tuple[str, Any]]:
     structs: dict[str, type[msgspec.Struct]] = {
         "capture": CaptureConfig,
         "dashboard": DashboardConfig,
+        "detect": DetectConfig,
         "exchange": ExchangeConfig,
+        "kafka": KafkaConfig,
         "run": RunConfig,
+        "stack": StackConfig,
         "top": TopConfig,
     }
     for name, struct in structs.items():
@@ -71,6 +80,8 @@ def _flat(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 def _without_password(key: str, value: Any) -> Any:
     from tapewatch.store.engine import database_url, name_of
 
+    if SECRET.search(key) and not key.startswith("kafka.option_files"):
+        return "***"
     return name_of(database_url(value)) if key == "run.db" else value
 
 

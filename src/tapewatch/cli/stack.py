@@ -9,7 +9,7 @@ from tapewatch.cli.common import ConfigOption, SetOption, say, settings, shared
 
 if TYPE_CHECKING:
     from tapewatch.config import Settings
-    from tapewatch.runtime.stack import StackConfig
+    from tapewatch.runtime.opening import StackConfig
 
 app = typer.Typer(help="Kafka, Spark and PostgreSQL on this machine, without Docker.", no_args_is_help=True)
 
@@ -100,6 +100,6 @@ def classpath() -> None:
 
 def _settings(config: Path | None, set_: list[str] | None, **flags: str | None) -> tuple["Settings", "StackConfig"]:
     given = settings(config, set_).with_flags("stack", **flags)
-    from tapewatch.runtime.stack import StackConfig
+    from tapewatch.runtime.opening import StackConfig
 
     return given, given.section("stack", StackConfig)

@@ -12,8 +12,9 @@ from typing import Any
 from msgspec import Struct
 
 from tapewatch import errors
+from tapewatch.carry.kafka.anomalies import AnomalyTopic
 from tapewatch.carry.kafka.config import KafkaConfig
-from tapewatch.carry.kafka.topics import make_topics
+from tapewatch.carry.kafka.topics import cluster_of, make_topics
 from tapewatch.errors import TapewatchError, before_it_runs
 from tapewatch.runtime import ports, spark
 from tapewatch.runtime.jars import java
@@ -28,6 +29,9 @@ from tapewatch.store.sql import Store
 HEALTH_PORT = 8713
 TOLD_EVERY_S = 60.0
 LOOK_EVERY_S = 0.5
+GRACE_S = 2.0
+"""How long a stop waits for the broker to take the last anomalies."""
+
 
 SILENT_S = 60.0
 PATIENCE = 5
@@ -68,18 +72,22 @@ async def serve(settings: Settings, say: Say) -> None:
             server = stack.enter_context(
                 ports.bind(settings.health_port, HEALTH_PORT, "run.health_port", settings.host)
             )
-            identity = Source("kafka", f"{settings.kafka.brokers}/{settings.kafka.trades}")
+            await asyncio.to_thread(make_topics, settings.kafka)
+            cluster = await asyncio.to_thread(cluster_of, settings.kafka)
+            identity = Source("kafka", f"{cluster}/{settings.kafka.trades}")
             open_store = partial(Store.open, settings.db, source=identity)
             ended = threading.Event()  # Spark calls the sink on a thread of its own
             sink = Sink(open_store, settings.detect.shards, process.clock.now_ns, ended.wait)
             stack.callback(sink.close)
-            stack.callback(ended.set)
             if settings.jsonl is not None:
                 jsonl = JsonLines.open(Path(settings.jsonl), sink.changes_after)
                 stack.callback(jsonl.close)
                 sink.followers.append(jsonl.follow)
-            await asyncio.to_thread(make_topics, settings.kafka)
-        job = Job(settings, sink)
+            if settings.detect.announce:
+                topic = await asyncio.to_thread(AnomalyTopic, settings.kafka, sink.changes_after)
+                stack.callback(topic.flush, GRACE_S)
+                sink.followers.append(topic.follow)
+        job = Job(settings, sink, ended)
         health = process.serve_health(server, job.describe, job.trouble)
         await process.together(job.run(process), [health])
         say("stopped", f"{job.describe()['rows']:,} rows; what was committed is safe")
@@ -94,10 +102,13 @@ class Job:
         Of the command.
     sink
         Commits what the query finds.
+    ended
+        Set when the sink is to wait no more for a database that is away.
     """
 
-    def __init__(self, settings: Settings, sink: Sink) -> None:
+    def __init__(self, settings: Settings, sink: Sink, ended: threading.Event) -> None:
         self._settings = settings
+        self._ended = ended
         self._sink = sink
         self._query: Any = None
         self._rows = 0
@@ -173,6 +184,7 @@ class Job:
         self._silent_s = process.seconds - self._heard_s
 
     def _end(self, session: Any) -> None:
+        self._ended.set()
         with suppress(Exception):  # a cluster that is gone cannot be told to stop
             if self._query is not None:
                 self._query.stop()

@@ -31,6 +31,22 @@ TAPE = "tape:"
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 
 
+class StackConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The section ``stack``."""
+
+    home: Annotated[str, Meta(min_length=1, description="Folder of its data and logs")] = "data/stack"
+    source: Annotated[str, Meta(min_length=1, description="simulated, coinbase or tape:PATH")] = "simulated"
+    rate: Annotated[float, Meta(gt=0, description="Trades a second of the simulated exchange")] | None = None
+
+    def __post_init__(self) -> None:
+        path = self.source.removeprefix(TAPE)
+        if self.source.startswith(TAPE):
+            if not path or not Path(path).exists():
+                raise ValueError(f"source: expected a recorded tape, found no such file or folder: {path!r}")
+        elif self.source not in (SIMULATED, VENUE):
+            raise ValueError(f"source: expected {SIMULATED}, {VENUE} or {TAPE}PATH, found {self.source!r}")
+
+
 class RunConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The section ``run``.
 

@@ -140,7 +140,6 @@ def parts(
     broker.prepare()
     brokers = ("--brokers", broker.address)
     secret = {"TAPEWATCH_RUN__DB": database}
-    loopback = {"SPARK_LOCAL_IP": ports.HOST}  # else Spark's pages are there for the whole network
     found = [Part("kafka", broker.command, f"kafka://{broker.address}", broker.address)]
     source = kept.source
     where: tuple[str, ...] = ()
@@ -159,7 +158,7 @@ def parts(
             f"http://{ports.HOST}:{at['produce']}/metrics",
             finite=source.startswith(TAPE),
         ),
-        Part("detect", detect, _ready(at["detect"]), f"http://{ports.HOST}:{at['detect']}/metrics", secret | loopback),
+        Part("detect", detect, _ready(at["detect"]), f"http://{ports.HOST}:{at['detect']}/metrics", secret),
         Part(
             "dashboard",
             (*OURS, "dashboard", *flags, "--port", str(at["dashboard"])),

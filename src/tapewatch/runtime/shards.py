@@ -3,7 +3,6 @@
 A shard is a part of all lanes. It has one state and costs one call per micro-batch, however many lanes it holds.
 """
 
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -110,11 +109,6 @@ _kept = msgspec.msgpack.Decoder(_Kept)
 _set_aside = msgspec.json.Decoder(Quarantined)
 
 
-def shard_of(lane: Lane, shards: int) -> int:
-    """Tell the shard that a lane belongs to, the same in every process and for ever."""
-    return zlib.crc32(codec.key_of(lane)) % shards
-
-
 def pack(messages: pa.RecordBatch, topic: str, shards: int) -> list[tuple[int, Packed]]:
     """Make rows of messages, and divide them among the shards.
 
@@ -142,7 +136,7 @@ def pack(messages: pa.RecordBatch, topic: str, shards: int) -> list[tuple[int, P
     }
     aside = [(home, _refused(messages, at, topic, reasons[at])) for at in sorted(reasons)]
     aside += [
-        (home if item.symbol is None else shard_of(Lane(item.venue, item.symbol), shards), item)
+        (home if item.symbol is None else codec.part_of(Lane(item.venue, item.symbol), shards), item)
         for item in passed.values()
     ]
     for number, item in aside:
@@ -206,7 +200,7 @@ def _shown(key: bytes | None) -> str:
 def _divided(lanes: tuple[Lane, ...], data: NDArray[np.void], shards: int) -> Iterator[tuple[int, NDArray[np.void]]]:
     if len(data) == 0:
         return
-    shard = np.array([shard_of(lane, shards) for lane in lanes], np.int32)[data["lane"]]
+    shard = np.array([codec.part_of(lane, shards) for lane in lanes], np.int32)[data["lane"]]
     for number in np.flatnonzero(np.bincount(shard)).tolist():
         yield number, data[shard == number]
 

@@ -16,6 +16,7 @@ from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.errors import ConfigError
 from tapewatch.runtime import shards
 from tapewatch.runtime.jars import CONNECTOR, fetched
+from tapewatch.runtime.ports import HOST
 from tapewatch.runtime.sink import Sink
 
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
@@ -30,6 +31,7 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True):
     trigger_s: Annotated[float, Meta(ge=0, le=3600, description="Least time from one micro-batch to the next")] = 0.0
     rows_per_batch: Annotated[int, Meta(ge=1, description="Most messages in a micro-batch")] = 500_000
     arrow_rows: Annotated[int, Meta(ge=1_000, le=1_000_000, description="Messages that are decoded at a time")] = 50_000
+    announce: Annotated[bool, Meta(description="Send anomalies to the topic kafka.anomalies, too")] = True
     ui_port: Annotated[int, Meta(ge=1, le=65_535, description="Port of Spark's own pages")] = 4040
     options: Annotated[dict[str, str], Meta(description="Any setting of Spark")] = {}
 
@@ -43,6 +45,8 @@ def session(config: DetectConfig, cache: Path) -> Any:
         Java or pyspark is missing.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if config.master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", HOST)  # else Spark's pages are there for the whole network
     try:
         from pyspark.sql import SparkSession
     except ImportError:
@@ -54,8 +58,8 @@ def session(config: DetectConfig, cache: Path) -> Any:
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(config.arrow_rows),
         "spark.ui.port": str(config.ui_port),
         "spark.ui.showConsoleProgress": "false",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": HOST,
+        "spark.driver.host": HOST,
         **config.options,
     }
     builder = SparkSession.builder.master(config.master).appName("tapewatch")

@@ -8,16 +8,13 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-from msgspec import Meta, Struct
-
-from tapewatch.capture.coinbase import VENUE
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.errors import ConfigError, StoreError, TapewatchError
 from tapewatch.runtime import postgres, standing
 from tapewatch.runtime.jars import BROKER, CONNECTOR, fetched
-from tapewatch.runtime.opening import SIMULATED, TAPE
+from tapewatch.runtime.opening import StackConfig
 from tapewatch.runtime.parts import POSTGRESQL, Kept, Part, keep, named, parts
 from tapewatch.runtime.process import Process
 from tapewatch.runtime.supervise import USAGE, Child
@@ -34,22 +31,6 @@ WATCH_EVERY_S = 1.0
 LAST_BYTES = 4_096
 
 T = TypeVar("T")
-
-
-class StackConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """The section ``stack``."""
-
-    home: Annotated[str, Meta(min_length=1, description="Folder of its data and logs")] = "data/stack"
-    source: Annotated[str, Meta(min_length=1, description="simulated, coinbase or tape:PATH")] = "simulated"
-    rate: Annotated[float, Meta(gt=0, description="Trades a second of the simulated exchange")] | None = None
-
-    def __post_init__(self) -> None:
-        path = self.source.removeprefix(TAPE)
-        if self.source.startswith(TAPE):
-            if not path or not Path(path).exists():
-                raise ValueError(f"source: expected a recorded tape, found no such file or folder: {path!r}")
-        elif self.source not in (SIMULATED, VENUE):
-            raise ValueError(f"source: expected {SIMULATED}, {VENUE} or {TAPE}PATH, found {self.source!r}")
 
 
 class Stack:

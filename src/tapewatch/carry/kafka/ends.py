@@ -85,7 +85,7 @@ def end_of(config: KafkaConfig, *, ledgers: bool = True, timeout_s: float = ANSW
     last: dict[int, Origin] = {}
     known: dict[Lane, Ledger] = {}
     expired = False
-    with _Reader(config, timeout_s) as reader:
+    with Reader(config, timeout_s) as reader:
         count = partitions_of(reader.consumer, config.trades, timeout_s)
         for number in range(count):
             partition = reader.partition(config.trades, number)
@@ -101,10 +101,10 @@ def end_of(config: KafkaConfig, *, ledgers: bool = True, timeout_s: float = ANSW
 
 def set_aside(config: KafkaConfig, prefix: str, timeout_s: float = ANSWER_S) -> int:
     """Tell how many inputs of a source were set aside: one more than the last number behind `prefix`."""
-    with _Reader(config, timeout_s) as reader:
+    with Reader(config, timeout_s) as reader:
         partitions_of(reader.consumer, config.quarantine, timeout_s)
         for message in reader.partition(config.quarantine, 0).backwards():
-            said = _header(message, ORIGIN_HEADER).decode(errors="replace")
+            said = header(message, ORIGIN_HEADER).decode(errors="replace")
             number = said.removeprefix(prefix)
             if number != said and number.isdecimal():
                 return int(number) + 1
@@ -112,7 +112,7 @@ def set_aside(config: KafkaConfig, prefix: str, timeout_s: float = ANSWER_S) -> 
 
 
 class _Partition(NamedTuple):
-    reader: "_Reader"
+    reader: "Reader"
     topic: str
     number: int
     low: int
@@ -153,8 +153,10 @@ class _Partition(NamedTuple):
         return max(self.low, min(int(found.offset), self.high - 1)) if found.offset >= 0 else self.low
 
 
-class _Reader:
-    def __init__(self, config: KafkaConfig, timeout_s: float) -> None:
+class Reader:
+    """Reads parts of topics, on its own account: it belongs to no group and commits nothing."""
+
+    def __init__(self, config: KafkaConfig, timeout_s: float = ANSWER_S) -> None:
         settings = {
             "group.id": "tapewatch-end",
             "enable.auto.commit": False,
@@ -183,12 +185,13 @@ class _Reader:
         return _Partition(self, topic, number, low, high)
 
 
-def _header(message: Any, name: str) -> bytes:
+def header(message: Any, name: str) -> bytes:
+    """Give a header's value; empty where there is none."""
     return dict(message.headers() or ()).get(name) or b""
 
 
 def _origin(message: Any) -> Origin | None:
-    found = _ORIGIN.fullmatch(_header(message, ORIGIN_HEADER))
+    found = _ORIGIN.fullmatch(header(message, ORIGIN_HEADER))
     if found is None:
         return None
     source, partitions, row = found.groups()
@@ -223,7 +226,7 @@ def _folded(messages: Iterator[Any]) -> tuple[Ledgers, set[Lane]]:
         columns = (rows.data[name].tolist() for name in ("lane", "kind", "trade_id", "aux"))
         for message, number, kind, trade_id, aux in zip(kept, *columns, strict=True):
             lane = rows.lanes[number]
-            if told := _header(message, LEDGER_HEADER):
+            if told := header(message, LEDGER_HEADER):
                 ledgers.put(lane, msgspec.json.decode(told, type=Ledger))
                 clocked.add(lane)
             else:

@@ -1,6 +1,5 @@
 """Rows to a topic: in order within each lane, once, and never dropped."""
 
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +16,7 @@ from tapewatch.carry.kafka.ends import LEDGER_HEADER, ORIGIN_HEADER, End
 from tapewatch.carry.kafka.ledgers import Ledgers
 from tapewatch.carry.kafka.topics import batch_bytes
 from tapewatch.errors import ConfigError, FeedError
-from tapewatch.model import Kind, Lane, Rows
+from tapewatch.model import Kind, Rows
 
 try:
     from confluent_kafka import KafkaError, KafkaException, Producer
@@ -49,11 +48,6 @@ _PROMISED = {
 Headers = list[tuple[str, str | bytes | None]]
 
 _VERSION: tuple[str, str | bytes | None] = (VERSION_HEADER, str(VERSION).encode())
-
-
-def partition_of(lane: Lane, partitions: int) -> int:
-    """Tell the partition of a lane, the same in every program and for ever."""
-    return zlib.crc32(codec.key_of(lane)) % partitions
 
 
 class Sender:
@@ -140,7 +134,7 @@ class Sender:
             if (reason := codec.unfit(lane)) is not None:
                 raise FeedError(f"{lane}: {reason}")
         keys = [codec.key_of(lane) for lane in rows.lanes]
-        places = [partition_of(lane, self._partitions) for lane in rows.lanes]
+        places = [codec.part_of(lane, self._partitions) for lane in rows.lanes]
         numbers = np.arange(first, first + len(rows.data))
         if first <= self._last_of_all:
             last = np.array([self._last.get(place, -1) for place in places], np.int64)

@@ -51,6 +51,21 @@ def make_topics(config: KafkaConfig, timeout_s: float = ANSWER_S) -> list[str]:
     return [topic.topic for topic in missing]
 
 
+def cluster_of(config: KafkaConfig) -> str:
+    """Tell the cluster's id, the same whichever of its brokers are named.
+
+    Raises
+    ------
+    ConfigError
+        The broker refuses us.
+    BrokerAwayError
+        No broker answers.
+    """
+    admin, heard = made(AdminClient, config)
+    listed(admin, heard, config)
+    return str(admin.list_topics(timeout=ANSWER_S).cluster_id)
+
+
 def _wanted(config: KafkaConfig) -> list[NewTopic]:
     safe = {"min.insync.replicas": "2"} if config.replication >= SAFE_REPLICAS else {}
     common = {"max.message.bytes": str(ROOM_BYTES), **safe}
