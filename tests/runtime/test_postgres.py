@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from tapewatch.errors import ConfigError, StoreError
 from tapewatch.runtime import postgres
@@ -77,6 +78,24 @@ def test_one_that_was_killed_is_started_again(server: Server) -> None:
     again = Server(server.home, find())
     again.start()
     assert asked(again, "SELECT count(*) FROM kept") == (0,)
+
+
+def test_one_that_was_killed_comes_back_where_it_was(server: Server) -> None:
+    server.start()
+    server.create()
+    url = server.url()
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGKILL)
+    server.start()
+    assert server.url() == url
+    assert asked(server, "SELECT 1") == (1,)
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGKILL)
+    server._bury()
+    with socket.create_server((postgres.HOST, make_url(url).port)):
+        (server.data / "postmaster.pid").write_text(f"0\n{server.data}\n0\n{make_url(url).port}\n")
+        server.start()
+        assert asked(server, "SELECT 1") == (1,)
 
 
 def test_another_instance_finds_the_one_that_runs(server: Server) -> None:
