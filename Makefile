@@ -8,7 +8,7 @@ TOOLS := $(VENV)/.tools
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live scale test check fix bench bench-scale wheel clean
+.PHONY: help demo live scale test test-faults test-cluster check fix bench bench-scale wheel clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ scale: $(SCALE) ## Run Kafka, Spark and PostgreSQL on this machine; SOURCE=simul
 test: $(TOOLS) ## Run all tests
 	@echo "tapewatch: running the tests (about eight minutes on two cores)"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-faults: $(TOOLS) ## Kill the pipeline's parts again and again, with long outages (about an hour)
+	@$(BIN)/python -m pytest -m long tests/pipeline/test_faults.py
+
+test-cluster: $(TOOLS) ## Compare the runtimes on a Spark cluster with two workers (about five minutes)
+	@$(BIN)/python -m pytest -m long tests/pipeline/test_cluster.py
 
 check: $(TOOLS) ## Check format, lint, types, import contracts and house rules
 	@echo "tapewatch: format";    $(BIN)/ruff format --check --quiet .

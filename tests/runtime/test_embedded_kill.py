@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.markets import seeded
+from support.markets import in_order, seeded
 from support.runs import SkippingTime, embedded, memory
 from tapewatch.carry.tape import Recorder, read
 from tapewatch.detect.core import Detector, replay
@@ -88,11 +88,6 @@ def test_a_run_that_is_killed_finds_what_an_uninterrupted_one_finds(tmp_path: Pa
         assert found.bars[key] == pytest.approx(values, rel=1e-9)
     assert_the_lines_are_the_log(tmp_path)
     assert_the_recording_is_the_tape(tmp_path, rows)
-
-
-def in_order(rows: Rows) -> Rows:
-    # One speed for the whole tape: what its lanes rest is drawn lane by lane.
-    return Rows(rows.lanes, rows.data[np.argsort(rows.data["recv_ts"], kind="stable")])
 
 
 def assert_the_lines_are_the_log(folder: Path) -> None:

@@ -3,29 +3,22 @@
 import random
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 import pytest
 
-from support.markets import seeded
+from support.markets import legal, seeded
 from tapewatch.carry import codec
 from tapewatch.detect.bars import fold as fold_bars
 from tapewatch.detect.core import Detector, replay
 from tapewatch.detect.rules import RuleBook
 from tapewatch.errors import SnapshotError
-from tapewatch.model import Anomaly, Change, Kind, Lane, Rows
+from tapewatch.model import Anomaly, Change, Lane, Rows
 from tapewatch.runtime.pipeline import QUARANTINE_PER_COMMIT
 from tapewatch.runtime.shards import MESSAGES, Packed, Told, fold, pack, read_told
 from tapewatch.store.records import Quarantined
 
 RULES = RuleBook.default()
 PARTITIONS = 3
-
-
-def legal(rows: Rows) -> Rows:
-    """Leave out ranges that end before they begin, which no capture lets go."""
-    backwards = np.isin(rows.data["kind"], (Kind.GAP, Kind.FILLED)) & (rows.data["aux"] < rows.data["trade_id"])
-    return Rows(rows.lanes, rows.data[~backwards])
 
 
 def messages_of(rows: Rows) -> list[list[tuple[int, bytes, bytes]]]:

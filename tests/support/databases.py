@@ -106,11 +106,11 @@ class PostgresqlDatabase:
 
 
 @contextmanager
-def postgresql() -> Iterator[Server]:
-    """Run a server that forgets everything; skip where there is none, but not in CI."""
+def postgresql(*, durable: bool = False) -> Iterator[Server]:
+    """Run a server that goes with its folder; skip where there is none, but not in CI."""
     home = Path(tempfile.mkdtemp(prefix="tapewatch-postgresql-"))  # pytest's own folders are closed to other accounts
     try:
-        server = Server(home, find(), durable=False)
+        server = Server(home, find(), durable=durable)
         server.start()
     except TapewatchError as error:
         shutil.rmtree(home, ignore_errors=True)

@@ -7,6 +7,7 @@ import random
 from decimal import Decimal
 from typing import Self
 
+import numpy as np
 from hypothesis import strategies as st
 
 from tapewatch.model import NS, PRICE_MAX, PRICE_SCALE, Flag, Kind, Lane, Rows, RowTuple
@@ -262,6 +263,17 @@ def adversarial(rng: random.Random, count: int, lanes: int = 2) -> Rows:
 def seeded(seed: int, count: int = 4000, lanes: int = 3) -> Rows:
     """Draw the adversarial tape of a seed, always the same."""
     return adversarial(random.Random(seed), count, lanes)  # noqa: S311 - no secret depends on it
+
+
+def legal(rows: Rows) -> Rows:
+    """Leave out ranges that end before they begin, which no capture lets go."""
+    backwards = np.isin(rows.data["kind"], (Kind.GAP, Kind.FILLED)) & (rows.data["aux"] < rows.data["trade_id"])
+    return Rows(rows.lanes, rows.data[~backwards])
+
+
+def in_order(rows: Rows) -> Rows:
+    """Sort by receive time: one speed for the whole tape, though what its lanes rest is drawn lane by lane."""
+    return Rows(rows.lanes, rows.data[np.argsort(rows.data["recv_ts"], kind="stable")])
 
 
 def tapes(count_max: int = 60) -> st.SearchStrategy[Rows]:

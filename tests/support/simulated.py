@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tapewatch.model import NS, PRICE_SCALE, ROW, Kind, Lane, Rows
+from tapewatch.capture.coinbase import Coinbase
+from tapewatch.model import NS, PRICE_SCALE, ROW, Kind, Lane, Rows, RowTuple
+from tapewatch.simulate.faults import Faults, Injector
 from tapewatch.simulate.history import History
-from tapewatch.simulate.market import Block, Market, Prints
+from tapewatch.simulate.market import Block, Market, Pace, Prints
 from tapewatch.simulate.plants import Label
 from tapewatch.simulate.products import PRODUCTS, Product
 from tapewatch.simulate.publisher import Publisher
@@ -69,6 +71,41 @@ class Listener:
     @property
     def frames(self) -> list[dict[str, Any]]:
         return [json.loads(raw) for raw in self.raw]
+
+
+class Capture:
+    """A client without a socket whose frames are spoiled on the way, and which captures what comes.
+
+    Attributes
+    ----------
+    rows
+        What the capture has let go.
+    """
+
+    def __init__(self, products: Sequence[Product], faults: Faults, seed: int, now_ns: int) -> None:
+        self.matches = self.heartbeats = [product.id for product in products]
+        self.venue = Coinbase(self.matches)
+        self.rows: list[RowTuple] = self.venue.start(now_ns)
+        self._injector = Injector(faults, seed, 0)
+        self.venue.subscribe(now_ns)
+
+    def send(self, frames: list[bytes], now_ns: int, *, matches: bool = False) -> None:
+        for frame in self._injector.pass_on(frames, now_ns, matches=matches):
+            self.rows += self.venue.receive(frame.payload.decode() if frame.text else frame.payload, now_ns)
+
+    def tick(self, now_ns: int) -> None:
+        self.send([], now_ns)
+        self.rows += self.venue.tick(now_ns)
+
+
+def captured(products: Sequence[Product], seed: int, seconds: int, faults: Faults, rate: float) -> Rows:
+    """Capture a simulated market for so many seconds of its own time; `rate` is its trades a second."""
+    source = publisher(Market(products, seed, START_NS, pace=Pace(rate=rate)))
+    capture = Capture(products, faults, seed, START_NS)
+    for now_ns in range(START_NS, START_NS + seconds * NS, NS // 5):
+        publish_until(source, now_ns, capture)  # type: ignore[arg-type]
+        capture.tick(now_ns)
+    return Rows.of(capture.venue.lanes, capture.rows)
 
 
 def publisher(market: Market, planted: Callable[[Sequence[Label]], None] = lambda _: None) -> Publisher:

@@ -5,12 +5,14 @@ Each micro-batch is one transaction that also records its number, so that one to
 
 import os
 import sys
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+import tapewatch
 from tapewatch.carry.codec import VERSION_BYTES, VERSION_HEADER
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.errors import ConfigError
@@ -18,6 +20,12 @@ from tapewatch.runtime import shards
 from tapewatch.runtime.jars import CONNECTOR, fetched
 from tapewatch.runtime.ports import HOST
 from tapewatch.runtime.sink import Sink
+
+LOCAL = "local"
+"""How the name of a master begins that has its workers in this process's own JVM."""
+
+SHIPPED = "tapewatch-package"
+"""Folder in an executor's own, where our package is unpacked."""
 
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 
@@ -37,7 +45,7 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def session(config: DetectConfig, cache: Path) -> Any:
-    """Start Spark, or connect to the cluster.
+    """Start Spark, or connect to a cluster, whose executors then work with this installation's own code.
 
     Raises
     ------
@@ -60,12 +68,31 @@ def session(config: DetectConfig, cache: Path) -> Any:
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.bindAddress": HOST,
         "spark.driver.host": HOST,
+        **({} if config.master.startswith(LOCAL) else {"spark.executorEnv.PYTHONPATH": SHIPPED}),
         **config.options,
     }
     builder = SparkSession.builder.master(config.master).appName("tapewatch")
     for name, value in settings.items():
         builder = builder.config(name, value)
-    return builder.getOrCreate()
+    made = builder.getOrCreate()
+    if not config.master.startswith(LOCAL):
+        _ship(made.sparkContext)
+    return made
+
+
+def _ship(context: Any) -> None:
+    # Unpacked, not as a zip on the path: numba keeps what it compiles beside the source, or where NUMBA_CACHE_DIR says,
+    # only of sources that are files.
+    from pyspark import SparkFiles
+
+    package = Path(tapewatch.__file__).parent
+    folder = Path(SparkFiles.getRootDirectory()) / "shipped"  # which goes with the session
+    folder.mkdir()
+    archive = folder / f"{SHIPPED}.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as packed:
+        for module in sorted(package.rglob("*.py")):
+            packed.write(module, module.relative_to(package.parent))
+    context.addArchive(f"{archive}#{SHIPPED}")
 
 
 def messages_of(spark: Any, kafka: KafkaConfig, config: DetectConfig) -> Any:

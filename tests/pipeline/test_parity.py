@@ -1,0 +1,50 @@
+"""One tape through backtest, embedded run and pipeline: the same anomalies to the byte, the same changes and bars."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.brokers import RunningBroker
+from support.databases import PostgresqlDatabase, SqliteDatabase
+from support.parity import SHARDS, Pipeline, agreed, cascade, hour, quiet, remembered, run_embedded, same
+from support.pipeline import spark
+from tapewatch.detect.rules import RULES
+from tapewatch.runtime.spark import DetectConfig
+
+
+@pytest.fixture(scope="module")
+def session(broker: RunningBroker) -> Iterator[Any]:
+    """Run one Spark for all tapes; it is asked for behind the broker, which skips where there is no Java."""
+    with spark(DetectConfig(master="local[2]", shards=SHARDS)) as made:
+        yield made
+
+
+@pytest.fixture
+def pipeline(broker: RunningBroker, session: Any, tmp_path: Path) -> Pipeline:
+    return Pipeline(broker, session, tmp_path)
+
+
+def test_an_hour_of_a_simulated_market_with_everything_going_wrong(
+    pipeline: Pipeline, postgresql_database: PostgresqlDatabase, tmp_path: Path
+) -> None:
+    tape = hour(tmp_path)
+    found = agreed(tape, pipeline, postgresql_database, SqliteDatabase(tmp_path / "x.db"), 8)
+    assert found.rules() == {rule.name for rule in RULES}
+    run_embedded([tape], another := postgresql_database.another())
+    same(remembered(another), found)
+
+
+def test_a_product_of_the_cascade(
+    pipeline: Pipeline, postgresql_database: PostgresqlDatabase, tmp_path: Path, shared: Path
+) -> None:
+    found = agreed(cascade(shared), pipeline, postgresql_database, SqliteDatabase(tmp_path / "x.db"), 4)
+    assert found.rules() >= {"pct_spike", "vol_breakout", "mean_reversion_break"}
+
+
+def test_the_quiet_day(
+    pipeline: Pipeline, postgresql_database: PostgresqlDatabase, tmp_path: Path, shared: Path
+) -> None:
+    found = agreed(quiet(shared), pipeline, postgresql_database, SqliteDatabase(tmp_path / "x.db"), 6)
+    assert found.rules() >= {"abs_jump", "vol_breakout", "mean_reversion_break"}
