@@ -36,4 +36,4 @@ def test_the_exercise_works_as_written(tmp_path: Path, monkeypatch: pytest.Monke
     told = Detector(RuleBook.default()).update(tape.rows()).changes
     assert [(change.change, change.anomaly.rule) for change in told] == [("opened", "slow_move")]
     assert told[0].anomaly.explain.startswith("SOL-USD rose 1.0")
-    assert "(limit 1 % in 60 s)" in told[0].anomaly.explain
+    assert "(limit 1.00 % in 60 s)" in told[0].anomaly.explain
