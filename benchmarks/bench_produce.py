@@ -22,7 +22,7 @@ from rich.table import Table
 
 from tapewatch.carry import codec
 from tapewatch.carry.kafka.config import KafkaConfig
-from tapewatch.carry.kafka.sender import TUNED, partition_of
+from tapewatch.carry.kafka.sender import TUNED
 from tapewatch.carry.kafka.topics import make_topics
 from tapewatch.carry.tape import Recorder, read
 from tapewatch.errors import FeedError
@@ -120,7 +120,7 @@ def bare(address: str, messages: list[bytes], rows: Rows) -> float:
     config = fresh(address)
     producer = Producer({**config.client(), **TUNED, "enable.idempotence": True, "acks": "all"})
     keys = [codec.key_of(lane) for lane in rows.lanes]
-    places = [partition_of(lane, config.partitions) for lane in rows.lanes]
+    places = [codec.part_of(lane, config.partitions) for lane in rows.lanes]
     version = ("tapewatch", b"1")
     started = time.perf_counter()
     for number, (message, lane) in enumerate(zip(messages, rows.data["lane"].tolist(), strict=True)):
