@@ -235,7 +235,7 @@ async def serve(settings: Settings, say: Say) -> None:
 
 
 async def _tell(produce: Produce, process: Process) -> None:
-    told: str | None = None
+    told: str | None = ""  # so that the first look is told, whatever it finds
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         trouble = produce.trouble()
