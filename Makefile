@@ -23,7 +23,7 @@ scale: $(SCALE) ## Run Kafka, Spark and PostgreSQL on this machine; SOURCE=simul
 	@$(BIN)/tapewatch stack up $(if $(SOURCE),--source '$(SOURCE)')
 
 test: $(TOOLS) ## Run all tests
-	@echo "tapewatch: running the tests (about eight minutes on two cores)"
+	@echo "tapewatch: running the tests (about twenty minutes on two cores)"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-faults: $(TOOLS) ## Kill the pipeline's parts again and again, with long outages (about an hour)
