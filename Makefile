@@ -43,7 +43,7 @@ fix: $(TOOLS) ## Mend format and lint where a machine can
 	@$(BIN)/ruff check --quiet --fix .; $(BIN)/ruff format --quiet .
 
 bench: $(TOOLS) ## Measure; prints every figure beside its alternative
-	@for file in benchmarks/bench_*.py; do echo; echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in benchmarks/bench_*.py; do echo; echo "== $$file"; PYTHONPATH=tests $(BIN)/python $$file || exit 1; done
 
 bench-scale: $(TOOLS) ## Measure the pipeline: broker, Spark and PostgreSQL; some ten minutes
 	@for file in benchmarks/scale/bench_*.py; do echo; echo "== $$file"; PYTHONPATH=tests:benchmarks $(BIN)/python $$file || exit 1; done

@@ -1,7 +1,7 @@
 """Rows a second into the store: SQLite, PostgreSQL row by row, PostgreSQL by COPY; new rows, and rows that are there.
 
-Run: ``.venv/bin/python benchmarks/bench_store.py [ROWS…]``. A real PostgreSQL of its own, synced to the disk; each
-figure is the median of five commits of one kind of row.
+Run: ``PYTHONPATH=tests .venv/bin/python benchmarks/bench_store.py [ROWS…]``. A real PostgreSQL of its own,
+synced to the disk; each figure is the median of five commits of one kind of row.
 """
 
 import shutil
@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tapewatch.model import BAR, NS, Anomaly, Bars, Change, Lane
+from support.records import anomaly
+from tapewatch.model import BAR, NS, Bars, Change, Lane
 from tapewatch.runtime.postgres import Server, find
 from tapewatch.store import bulk
 from tapewatch.store.records import Clock, Commit
@@ -30,38 +30,6 @@ REPEATS = 5
 LANES = tuple(Lane("coinbase", f"S{number}-USD") for number in range(500))
 NOW = Clock(1, 1)
 NEVER = 10**9
-
-ANOMALY = Anomaly(
-    id="",
-    venue="coinbase",
-    symbol="S1-USD",
-    rule="pct_spike",
-    severity="high",
-    kind="market",
-    direction="up",
-    opened_ts=1_700_000_000 * NS,
-    opened_at="2023-11-14T22:13:20.000000000Z",
-    trade_id=1_000,
-    price=37_000.5,
-    reference_price=36_900.25,
-    reference_ts=1_700_000_000 * NS,
-    observed=0.27,
-    threshold=0.25,
-    unit="percent",
-    peak_observed=0.27,
-    peak_price=37_000.5,
-    peak_ts=1_700_000_000 * NS,
-    peak_reference_price=36_900.25,
-    peak_reference_ts=1_700_000_000 * NS,
-    last_ts=1_700_000_000 * NS,
-    ended_ts=None,
-    triggers=1,
-    escalation=0,
-    escalated_ts=(),
-    quality="complete",
-    history=False,
-    explain="S1-USD rose 0.27 % in 3.0 s, from 36,900.25 to 37,000.50 (limit 0.25 % in 10 s)",
-)
 
 Make = Callable[[int, int], Commit]
 """Takes a number of rows, and a number from which their names are counted."""
@@ -91,7 +59,7 @@ def changes(count: int, start: int) -> Commit:
     """Make changes and their anomalies: two rows each."""
     told = []
     for number in range(start, start + count // 2):
-        found = msgspec.structs.replace(ANOMALY, id=f"{number:032x}")
+        found = anomaly(number)
         told.append(Change("opened", found.last_ts, number, found))
     return Commit(NOW, changes=told)
 

@@ -3,7 +3,6 @@
 Tests read and spoil them with the driver alone, so that the store does not check itself.
 """
 
-import os
 import shutil
 import sqlite3
 import tempfile
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
-import pytest
 from sqlalchemy import make_url
 
+from support.missing import lacking
 from tapewatch.errors import TapewatchError
 from tapewatch.runtime.postgres import Server, find
 
@@ -114,9 +113,7 @@ def postgresql(*, durable: bool = False) -> Iterator[Server]:
         server.start()
     except TapewatchError as error:
         shutil.rmtree(home, ignore_errors=True)
-        if "CI" in os.environ:
-            raise
-        pytest.skip(f"no PostgreSQL on this machine: {error}")
+        lacking("PostgreSQL", error)
     try:
         yield server
     finally:

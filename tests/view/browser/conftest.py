@@ -1,6 +1,5 @@
 """The dashboard as a process of its own, a browser before it, and a database that somebody writes."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 
@@ -8,13 +7,14 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from support.dashboards import Server, Watched
+from support.missing import lacking
 from support.writing import Writer
 
 SWITCHED_OFF = ("gpu", "quic", "background-networking", "component-update", "sync", "extensions", "default-apps")
 FLAGS = ["--no-sandbox", "--no-first-run", "--mute-audio", *(f"--disable-{feature}" for feature in SWITCHED_OFF)]
 SYSTEM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PATIENCE_MS = 30_000
-NO_BROWSER = "no Chromium: neither the system's nor Playwright's own (python -m playwright install chromium)"
+BROWSER = "Chromium (the system's, or: python -m playwright install chromium)"
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +26,7 @@ def chromium() -> Iterator[Browser]:
         try:
             browser = playwright.chromium.launch(executable_path=SYSTEM, args=FLAGS)
         except Error as error:
-            if "CI" in os.environ:
-                pytest.fail(f"in CI the browser's tests must run: {error}")
-            pytest.skip(NO_BROWSER)
+            lacking(BROWSER, error)
         yield browser
         browser.close()
 
