@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from support.databases import kill
 from support.missing import lacking
 from tapewatch.errors import ConfigError, StoreError
 from tapewatch.runtime import postgres
@@ -64,14 +65,6 @@ def test_it_keeps_what_it_held_and_takes_no_one_without_the_password(server: Ser
     server.stop()
     server.start()
     assert asked(server, "SELECT count(*) FROM kept") == (0,)
-
-
-def kill(server: Server) -> None:
-    """End it at once, and wait until it has ended: a signal takes its time to be carried out."""
-    pid = server.pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-    assert postgres._ended([pid], postgres.ORPHANS_S)
 
 
 def test_one_that_was_killed_is_started_again(server: Server) -> None:

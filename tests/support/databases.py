@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
 import psycopg
 from sqlalchemy import make_url
 
@@ -20,6 +21,7 @@ from tapewatch.errors import TapewatchError
 from tapewatch.runtime.postgres import Server, find
 
 KINDS = ("sqlite", "postgresql")
+ENDS_S = 10.0
 
 _numbers = count(1)
 
@@ -119,6 +121,14 @@ def postgresql(*, durable: bool = False) -> Iterator[Server]:
     finally:
         server.stop()
         shutil.rmtree(home)
+
+
+def kill(server: Server) -> None:
+    """End it at once, and wait until it has ended: a signal takes its time to be carried out."""
+    assert server.pid is not None
+    process = psutil.Process(server.pid)
+    process.kill()
+    assert psutil.wait_procs([process], timeout=ENDS_S)[0]
 
 
 def fresh(server: Server) -> PostgresqlDatabase:

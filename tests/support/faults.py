@@ -1,6 +1,5 @@
 """A pipeline whose parts are killed: commands that are started again, servers that come back, and a timetable."""
 
-import os
 import random
 import signal
 import subprocess
@@ -15,7 +14,7 @@ import psycopg
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from support.brokers import RunningBroker
-from support.databases import PostgresqlDatabase
+from support.databases import PostgresqlDatabase, kill
 from support.pipeline import LONG_S
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.runtime.postgres import Server
@@ -210,8 +209,7 @@ def broker_away(broker: RunningBroker) -> Callable[[], None]:
 
 def database_away(server: Server) -> Callable[[], None]:
     """Kill the database's server; give out what starts it again."""
-    assert server.pid is not None
-    os.kill(server.pid, signal.SIGKILL)
+    kill(server)
     return server.start
 
 
