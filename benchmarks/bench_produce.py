@@ -121,10 +121,9 @@ def bare(address: str, messages: list[bytes], rows: Rows) -> float:
     producer = Producer({**config.client(), **TUNED, "enable.idempotence": True, "acks": "all"})
     keys = [codec.key_of(lane) for lane in rows.lanes]
     places = [codec.part_of(lane, config.partitions) for lane in rows.lanes]
-    version = ("tapewatch", b"1")
+    headers: list[tuple[str, str | bytes | None]] = [("tapewatch", b"1")]
     started = time.perf_counter()
-    for number, (message, lane) in enumerate(zip(messages, rows.data["lane"].tolist(), strict=True)):
-        headers = [version, ("origin", b"01234567:4:%d" % number)]
+    for message, lane in zip(messages, rows.data["lane"].tolist(), strict=True):
         while True:
             try:
                 producer.produce(config.trades, message, keys[lane], partition=places[lane], headers=headers)

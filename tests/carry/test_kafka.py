@@ -1,5 +1,6 @@
 """Rows over a real broker: what is sent comes back, in order, once; and what a topic's end says of it."""
 
+import json
 import time
 from collections.abc import Iterable
 from itertools import count
@@ -81,7 +82,7 @@ def test_a_message_tells_its_key_version_and_origin_and_lies_where_anyone_can_co
     for message in messages(config, config.trades):
         headers = dict(message.headers())
         assert headers["tapewatch"] == b"1"
-        source, partitions, row = headers["origin"].decode().split(":")
+        source, partitions, row = json.loads(message.value())["origin"].split(":")
         assert (source, partitions) == ("s", "4")
         rows.add(int(row))
         assert message.partition() == codec.part_of(Lane(*message.key().decode().split(":")), 4)
@@ -159,7 +160,9 @@ def test_what_the_broker_refuses_while_it_runs_is_never_passed_over(broker: Runn
     with pytest.raises(FeedError, match=f"Kafka: .*{config.trades}.*too large"):
         send_for_ever(sender, rows, 10)
     assert sender.refused
-    sent = [int(dict(message.headers())["origin"].rpartition(b":")[2]) for message in messages(config, config.trades)]
+    sent = [
+        int(json.loads(message.value())["origin"].rpartition(":")[2]) for message in messages(config, config.trades)
+    ]
     assert sent == list(range(len(sent)))  # up to where it was refused, and nothing behind it
 
 
@@ -208,8 +211,8 @@ def test_messages_of_others_at_the_end_are_passed_over(broker: RunningBroker) ->
     config = broker.config(partitions=1)
     put(config, Tape(BTC).trade(0, "100").clock(1, 1).rows())
     before = end_of(config)
-    for value, headers in ((b"hello", {}), (None, {"origin": b"x"}), (b"\xff", {"origin": b"s:1:-5"})):
-        send(config, value, headers=headers)
+    for value in (b"hello", None, b"\xff", b"5", b'{"origin":"x"}', b'{"origin":"s:1:-5"}', b'{"origin":7}'):
+        send(config, value)
     producer = Producer({**config.client(), "transactional.id": "somebody"})
     producer.init_transactions(10)
     soon_ms = time.time_ns() // 1_000_000 + 1_800_000

@@ -1,6 +1,7 @@
 """`tapewatch produce` on a real broker: killed, restarted, cut off from its broker, and told to stop."""
 
 import asyncio
+import json
 import random
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def sent(config: KafkaConfig) -> list[Rows]:
 def numbers(config: KafkaConfig) -> list[int]:
     """Numbers that the rows have in their source, all partitions together."""
     return sorted(
-        int(dict(message.headers())["origin"].rpartition(b":")[2]) for message in messages(config, config.trades)
+        int(json.loads(message.value())["origin"].rpartition(":")[2]) for message in messages(config, config.trades)
     )
 
 

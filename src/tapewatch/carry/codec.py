@@ -4,8 +4,9 @@ A message that cannot become a row is refused with a reason; its neighbours are 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import repeat
 from operator import attrgetter
 from typing import Annotated, Literal, NamedTuple
 
@@ -65,6 +66,8 @@ class Message(Struct, frozen=True, gc=False):
         By kind: last id of a gap; of a clock, the receive time of the lane's last frame, ns.
     flags
         Bits: 1 given up, 2 history.
+    origin
+        Where its sender had it from (`carry.kafka.ends.Origin`).
     """
 
     kind: Literal["trade", "gap", "late", "filled", "clock"]
@@ -79,6 +82,7 @@ class Message(Struct, frozen=True, gc=False):
     side: Literal["buy", "sell", "unknown"] = "unknown"
     aux: _Int = 0
     flags: Annotated[int, Meta(ge=0, le=2**16 - 1)] = 0
+    origin: str = ""
 
 
 class Refused(NamedTuple):
@@ -134,8 +138,13 @@ def _murmur2(key: bytes) -> int:
     return mixed ^ mixed >> 15
 
 
-def encode(rows: Rows) -> list[bytes]:
+def encode(rows: Rows, origins: Iterable[str] | None = None) -> list[bytes]:
     """Write one message per row, in order.
+
+    Parameters
+    ----------
+    origins
+        One per row, of letters, digits and colons.
 
     Examples
     --------
@@ -149,6 +158,7 @@ def encode(rows: Rows) -> list[bytes]:
     texts = [f',"price":"{price_text(price)}","size":' for price in prices.tolist()]
     large = (data[name].tolist() for name in ("ts", "recv_ts", "trade_id", "sequence", "size", "aux"))
     small = (data[name].tolist() for name in ("lane", "kind", "side", "flags"))
+    ends = repeat("}", len(data)) if origins is None else [f',"origin":"{origin}"}}' for origin in origins]
     return [
         "".join(
             (
@@ -162,11 +172,11 @@ def encode(rows: Rows) -> list[bytes]:
                 _SIDE[side],
                 f',"aux":{aux}' if aux else "",
                 f',"flags":{flags}' if flags else "",
-                "}",
+                end,
             )
         ).encode()
-        for ts, recv_ts, trade_id, sequence, size, aux, lane, kind, side, flags, price in zip(
-            *large, *small, price_at.tolist(), strict=True
+        for ts, recv_ts, trade_id, sequence, size, aux, lane, kind, side, flags, price, end in zip(
+            *large, *small, price_at.tolist(), ends, strict=True
         )
     ]
 
@@ -186,6 +196,14 @@ def decode(messages: Sequence[bytes]) -> tuple[Rows, list[Refused]]:
     if wrong:
         refused = sorted([*refused, *(Refused(found[at][0], reason) for at, reason in wrong)])
     return rows, refused
+
+
+def origin_of(message: bytes) -> str:
+    """Tell where the sender had a message's row from; empty where it does not say, or the message is no row."""
+    try:
+        return _decoder.decode(message).origin
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
 
 
 def _parsed(messages: Sequence[bytes]) -> tuple[list[tuple[int, Message]], list[Refused]]:

@@ -27,6 +27,12 @@ LOCAL = "local"
 SHIPPED = "tapewatch-package"
 """Folder in an executor's own, where our package is unpacked."""
 
+FETCHED = {
+    "kafka.max.poll.records": "5000",
+    "kafka.max.partition.fetch.bytes": str(8 * 2**20),
+}
+"""Kafka's defaults, 500 messages and 1 MiB, are for consumers that do more than copy each message."""
+
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 
 
@@ -64,6 +70,7 @@ def session(config: DetectConfig, cache: Path) -> Any:
         "spark.sql.shuffle.partitions": str(config.shards),
         "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(config.arrow_rows),
+        "spark.python.unix.domain.socket.enabled": "true",  # which also keeps rows off the loopback's ports
         "spark.ui.port": str(config.ui_port),
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.bindAddress": HOST,
@@ -105,6 +112,7 @@ def messages_of(spark: Any, kafka: KafkaConfig, config: DetectConfig) -> Any:
         .option("startingOffsets", "earliest")
         .option("maxOffsetsPerTrigger", config.rows_per_batch)
         .option("includeHeaders", "true")
+        .options(**FETCHED)
         .load()
         .selectExpr(*_columns(kafka.trades))
     )

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tapewatch import telemetry
 from tapewatch.carry import codec
-from tapewatch.carry.codec import VERSION, VERSION_HEADER
+from tapewatch.carry.codec import VERSION_BYTES, VERSION_HEADER
 from tapewatch.carry.kafka.clients import REFUSALS, Heard, made, words
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.carry.kafka.ends import LEDGER_HEADER, ORIGIN_HEADER, End
@@ -47,7 +47,7 @@ _PROMISED = {
 
 Headers = list[tuple[str, str | bytes | None]]
 
-_VERSION: tuple[str, str | bytes | None] = (VERSION_HEADER, str(VERSION).encode())
+_HEADERS: Headers = [(VERSION_HEADER, VERSION_BYTES)]
 
 
 class Sender:
@@ -81,7 +81,7 @@ class Sender:
         self.trouble: str | None = None
         self._topic, self._aside = config.trades, config.quarantine
         self._partitions = end.partitions
-        self._origin = f"{source}:{end.partitions}:".encode()
+        self._origin = f"{source}:{end.partitions}:"
         self._aside_origin = aside_prefix(config, source).encode()
         self._last = {partition: origin.row for partition, origin in end.last.items()}
         self._last_of_all = max(self._last.values(), default=-1)
@@ -142,16 +142,16 @@ class Sender:
             rows, numbers = Rows(rows.lanes, rows.data[new]), numbers[new]
         topic, produce = self._topic, self._producer.produce
         columns = (rows.data[name].tolist() for name in ("lane", "kind", "trade_id", "aux"))
-        for message, number, lane, kind, trade_id, aux in zip(
-            codec.encode(rows), numbers.tolist(), *columns, strict=True
-        ):
-            headers: Headers = [_VERSION, (ORIGIN_HEADER, self._origin + b"%d" % number)]
+        origins = [f"{self._origin}{number}" for number in numbers.tolist()]
+        for message, lane, kind, trade_id, aux in zip(codec.encode(rows, origins), *columns, strict=True):
+            headers = _HEADERS
             if self._ledgers is not None:
                 self._ledgers.take(rows.lanes[lane], kind, trade_id, aux)
                 if kind == Kind.CLOCK:
-                    headers.append((LEDGER_HEADER, msgspec.json.encode(self._ledgers.of(rows.lanes[lane]))))
+                    told = msgspec.json.encode(self._ledgers.of(rows.lanes[lane]))
+                    headers = [*_HEADERS, (LEDGER_HEADER, told)]
             try:
-                produce(topic, message, keys[lane], partition=places[lane], headers=headers)
+                produce(topic, message, keys[lane], places[lane], None, None, 0, headers)  # names cost a third more
             except (BufferError, KafkaException):
                 while not self._queued(topic, message, keys[lane], places[lane], headers):
                     yield
@@ -166,7 +166,7 @@ class Sender:
         number
             Of the item in its source.
         """
-        headers: Headers = [_VERSION, (ORIGIN_HEADER, self._aside_origin + b"%d" % number)]
+        headers = [*_HEADERS, (ORIGIN_HEADER, self._aside_origin + b"%d" % number)]
         queued = self._queued(self._aside, msgspec.json.encode(item), None, 0, headers)
         self._sent += queued
         return queued
