@@ -67,7 +67,11 @@ def main() -> None:
         for _ in range(TURNS):
             runs[FULL].append(catch_up(made, at, kafka, config))
             for name, pack, fold in (
-                ("rows decoded and counted", shards.packing(kafka.trades, config.shards), counting),
+                (
+                    "rows decoded and counted",
+                    shards.packing(kafka.trades, spark.labels_of(made, config.shards)),
+                    counting,
+                ),
                 ("messages counted", tally, summing),
             ):
                 runs[name].append(

@@ -110,7 +110,7 @@ def fill(config: KafkaConfig, rows: Rows) -> None:
 
 
 def settings(**others: Any) -> DetectConfig:
-    """Say how it is measured: two cores, two shards, half a million rows a micro-batch."""
+    """Say how it is measured: two cores, two shards."""
     return DetectConfig(master="local[2]", ui_port=4999, **others)
 
 

@@ -11,7 +11,7 @@ from support.databases import PostgresqlDatabase, SqliteDatabase
 from support.parity import SHARDS, Pipeline, agreed, cascade, hour, quiet, remembered, run_embedded, same
 from support.pipeline import spark
 from tapewatch.detect.rules import RULES
-from tapewatch.runtime.spark import DetectConfig
+from tapewatch.runtime.spark import DetectConfig, labels_of
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,14 @@ def session(broker: RunningBroker) -> Iterator[Any]:
 @pytest.fixture
 def pipeline(broker: RunningBroker, session: Any, tmp_path: Path) -> Pipeline:
     return Pipeline(broker, session, tmp_path)
+
+
+@pytest.mark.parametrize("shards", [1, 2, 5, 8, 40])
+def test_each_shard_has_a_task_of_its_own(session: Any, shards: int) -> None:
+    labels = labels_of(session, shards)
+    dealt = session.createDataFrame([(label,) for label in labels], "shard int").repartition(shards, "shard")
+    tasks = dealt.selectExpr("spark_partition_id() AS task", "shard").collect()
+    assert sorted((row.task, row.shard) for row in tasks) == list(enumerate(labels))
 
 
 def test_an_hour_of_a_simulated_market_with_everything_going_wrong(

@@ -55,14 +55,17 @@ def test_both_clients_log_in_with_the_same_settings(secure: RunningBroker, sessi
     config = secure.config()
     make_topics(config)
     rows = seeded(1, 200, 2)
-    sender = Sender(config, "s", end_of(config))
+    end = end_of(config)
+    sender = Sender(config, "s", end)
     for _ in sender.send(rows, 0):
         sender.poll()
     while sender.unanswered:
         sender.poll(0.01)
     options = {f"kafka.{name}": value for name, value in config.java_client().items()}
     read = session.read.format("kafka").options(**options).option("subscribe", config.trades).load()
-    assert sorted(bytes(row.value) for row in read.select("value").collect()) == sorted(codec.encode(rows))
+    assert sorted(bytes(row.value) for row in read.select("value").collect()) == sorted(
+        codec.encode(rows, [f"s:{end.partitions}:{row}" for row in range(len(rows.data))])
+    )
 
     frame = spark.told_of(session, config, spark.DetectConfig(checkpoint=str(tmp_path)), {})
     for plan in (read, frame):

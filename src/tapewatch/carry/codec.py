@@ -191,10 +191,10 @@ def decode(messages: Sequence[bytes]) -> tuple[Rows, list[Refused]]:
     refused
         The others, in order.
     """
-    found, refused = _parsed(messages)
-    rows, wrong = _rows([message for _, message in found])
+    found, places, refused = _parsed(messages)
+    rows, wrong = _rows(found)
     if wrong:
-        refused = sorted([*refused, *(Refused(found[at][0], reason) for at, reason in wrong)])
+        refused = sorted([*refused, *(Refused(places[at], reason) for at, reason in wrong)])
     return rows, refused
 
 
@@ -206,7 +206,7 @@ def origin_of(message: bytes) -> str:
         return ""
 
 
-def _parsed(messages: Sequence[bytes]) -> tuple[list[tuple[int, Message]], list[Refused]]:
+def _parsed(messages: Sequence[bytes]) -> tuple[list[Message], Sequence[int], list[Refused]]:
     block = b"\n".join(messages)
     if block.count(b"\n") == len(messages) - 1:  # else a line is not a message
         try:
@@ -215,15 +215,17 @@ def _parsed(messages: Sequence[bytes]) -> tuple[list[tuple[int, Message]], list[
             pass
         else:
             if len(lines) == len(messages):
-                return list(enumerate(lines)), []
-    found: list[tuple[int, Message]] = []
+                return lines, range(len(lines)), []
+    found: list[Message] = []
+    places: list[int] = []
     refused: list[Refused] = []
     for at, message in enumerate(messages):
         try:
-            found.append((at, _decoder.decode(message)))
+            found.append(_decoder.decode(message))
+            places.append(at)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             refused.append(Refused(at, f"expected a row as JSON: {error}"))
-    return found, refused
+    return found, places, refused
 
 
 def _rows(messages: list[Message]) -> tuple[Rows, list[Refused]]:

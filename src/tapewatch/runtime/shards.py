@@ -4,7 +4,7 @@ A shard is a part of all lanes. It has one state and costs one call per micro-ba
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -212,15 +212,21 @@ def _refused(messages: pa.RecordBatch, at: int, topic: str, reason: str) -> Quar
     return Quarantined(time_us * 1_000, "kafka", None, f"{place}: {reason}", (value or b"")[:RAW_MAX])
 
 
-def packing(topic: str, shards: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Make the function that Spark maps over the batches of a partition."""
+def packing(topic: str, labels: Sequence[int]) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Make the function that Spark maps over the batches of a partition.
+
+    Parameters
+    ----------
+    labels
+        What Spark groups each shard by.
+    """
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            found = pack(batch, topic, shards) if len(batch) else []
+            found = pack(batch, topic, len(labels)) if len(batch) else []
             yield pa.RecordBatch.from_arrays(
                 [
-                    pa.array([number for number, _ in found], pa.int32()),
+                    pa.array([labels[number] for number, _ in found], pa.int32()),
                     pa.array([msgspec.msgpack.encode(part) for _, part in found], pa.binary()),
                 ],
                 ["shard", "packed"],

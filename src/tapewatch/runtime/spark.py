@@ -43,7 +43,7 @@ class DetectConfig(Struct, frozen=True, forbid_unknown_fields=True):
     checkpoint: Annotated[str, Meta(min_length=1, description="Folder of the query's checkpoint")] = "data/checkpoint"
     shards: Annotated[int, Meta(ge=1, le=10_000, description="Parts into which the lanes are divided")] = 2
     trigger_s: Annotated[float, Meta(ge=0, le=3600, description="Least time from one micro-batch to the next")] = 0.0
-    rows_per_batch: Annotated[int, Meta(ge=1, description="Most messages in a micro-batch")] = 500_000
+    rows_per_batch: Annotated[int, Meta(ge=1, description="Most messages in a micro-batch")] = 2**20
     arrow_rows: Annotated[int, Meta(ge=1_000, le=1_000_000, description="Messages that are decoded at a time")] = 50_000
     announce: Annotated[bool, Meta(description="Send anomalies to the topic kafka.anomalies, too")] = True
     ui_port: Annotated[int, Meta(ge=1, le=65_535, description="Port of Spark's own pages")] = 4040
@@ -118,9 +118,19 @@ def messages_of(spark: Any, kafka: KafkaConfig, config: DetectConfig) -> Any:
     )
 
 
+def labels_of(spark: Any, shards: int) -> list[int]:
+    """Name the shards so that Spark deals out one to each task: the hash of 0, 1, 2, … leaves tasks without any."""
+    tried = range(shards * (30 + shards.bit_length()))  # that one task is left out has a chance below e^-30
+    labels = spark.range(len(tried)).selectExpr("CAST(id AS INT) AS label")
+    dealt = labels.selectExpr("label", f"pmod(hash(label), {shards}) AS task").collect()
+    first = {row.task: row.label for row in reversed(dealt)}
+    return [first[task] for task in range(shards)]
+
+
 def told_of(spark: Any, kafka: KafkaConfig, config: DetectConfig, rules: Mapping[str, Any]) -> Any:
     """Describe the query: a streaming frame with what each shard told in each micro-batch."""
-    packed = messages_of(spark, kafka, config).mapInArrow(shards.packing(kafka.trades, config.shards), shards.PACKED)
+    pack = shards.packing(kafka.trades, labels_of(spark, config.shards))
+    packed = messages_of(spark, kafka, config).mapInArrow(pack, shards.PACKED)
     return packed.groupBy("shard").applyInPandasWithState(
         shards.folding(rules), shards.TOLD, shards.STATE, "append", "NoTimeout"
     )
