@@ -1,9 +1,10 @@
 """5,000 trades a second through the whole pipeline: received to anomaly committed, and whether lag grows.
 
 Run: ``make bench-scale``, or ``PYTHONPATH=tests:benchmarks .venv/bin/python
-benchmarks/scale/bench_steady.py [SECONDS [RATE]]``.
+benchmarks/scale/bench_steady.py [SECONDS [RATE [SHARDS [PARTITIONS]]]]``.
 Exchange, producer and detector are
-processes of their own, as a person starts them. A reader asks PostgreSQL every 20 ms for new changes; how long after
+processes of their own, as a person starts them; only a limit of pct_spike is lowered (0.02 %), so that
+there are anomalies enough to measure. A reader asks PostgreSQL every 20 ms for new changes; how long after
 the receive time of the trade that opened an anomaly its change can be read is the latency, the asking included.
 """
 
@@ -27,10 +28,12 @@ from support.databases import PostgresqlDatabase, fresh
 from support.pipeline import detect, produce
 from tapewatch.model import NS
 
-SECONDS, RATE = 60.0, 5_000
+SECONDS, RATE, SHARDS, PARTITIONS = 60.0, 5_000, 1, 2
 ASK_EVERY_S = 0.02
-WARM_S = 120.0
+WARM_S, WARM_BATCHES = 400.0, 200
+"""Until then half of the JVM's time goes into compiling itself."""
 BOUND_S = 1.5
+LOW = ("--set", "rules.pct_spike.threshold_pct=0.02", "--set", "rules.pct_spike.quiet_s=1")
 
 
 class Look(NamedTuple):
@@ -77,20 +80,20 @@ class Watch:
 def main() -> None:
     """Print the table."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
-    rate = int(sys.argv[2]) if len(sys.argv) > 2 else RATE
+    rate, shards, partitions = (*map(int, sys.argv[2:]), *(RATE, SHARDS, PARTITIONS)[len(sys.argv[2:]) :])
     looks: list[Look] = []
     with place() as at, exchange("--rate", str(rate)) as address, ExitStack() as stack:
-        kafka, database = at.broker.config(), fresh(at.server)
+        kafka, database = at.broker.config(partitions=partitions), fresh(at.server)
         venue = (
             "--symbols",
             SYMBOLS,
             "--set",
             f"capture.coinbase.ws_url={address}",
             "--set",
-            "capture.coinbase.rest_url=",
+            "capture.coinbase.rest_url=http://127.0.0.1:9",  # nobody there: symbols go unchecked
         )
         for command in (
-            detect(kafka, database, at.folder, "--health-port", "8893"),
+            detect(kafka, database, at.folder, "--health-port", "8893", "--set", f"detect.shards={shards}", *LOW),
             produce(kafka, "coinbase", "--health-port", "8892", *venue),
         ):
             log = stack.enter_context((at.folder / f"{command[3]}.log").open("wb"))
@@ -99,7 +102,7 @@ def main() -> None:
             stack.callback(process.terminate)
         watch = Watch(database)
         stack.callback(watch.stop)
-        wait_until_calm()
+        wait_until_calm(rate)
         watch.counting = True
         started = time.perf_counter()
         while (now := time.perf_counter() - started) < seconds:
@@ -118,10 +121,12 @@ def main() -> None:
         )
     lags = [f"{np.mean([look.lag for look in part]):,.0f}" for part in (looks[:half], looks[half:])]
     table.add_row("messages that wait, mean of the first and of the second half", ", ".join(lags), "not growing")
-    Console(width=120).print(f"{rate:,} trades/s over 10 symbols for {seconds:.0f} s", table)
+    Console(width=120).print(
+        f"{rate:,} trades/s over 10 symbols for {seconds:.0f} s, {shards} shards, {partitions} partitions", table
+    )
 
 
-def wait_until_calm() -> None:
+def wait_until_calm(rate: int) -> None:
     """Wait until Spark has started, compiled the rules and worked off what had come meanwhile."""
     deadline = time.monotonic() + WARM_S
     while time.monotonic() < deadline:
@@ -130,7 +135,7 @@ def wait_until_calm() -> None:
             told = httpx.get("http://127.0.0.1:8893/healthz", trust_env=False).json()
         except httpx.HTTPError:
             continue
-        if told["batch"] >= 10 and (told["lag"] or 0) < 3 * RATE:
+        if told["batch"] >= WARM_BATCHES and (told["lag"] or 0) < 3 * rate:
             return
     raise SystemExit("the pipeline did not come to rest")
 

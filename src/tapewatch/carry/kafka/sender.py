@@ -31,7 +31,7 @@ WORD_S = 1.0
 
 TUNED = {
     "compression.type": "lz4",
-    "linger.ms": 5,
+    "linger.ms": 20,
     "queue.buffering.max.messages": QUEUE_MESSAGES,
     "reconnect.backoff.max.ms": 1_000,
 }
