@@ -7,6 +7,7 @@ from typing import Annotated
 import pytest
 from msgspec import Meta, Struct
 
+from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.config import Settings
 from tapewatch.errors import ConfigError
 
@@ -88,3 +89,11 @@ def test_sections_that_nobody_owns_are_refused() -> None:
 def test_patterns_keep_their_dots_and_asterisks() -> None:
     chosen = Settings.load(None, {}, ['rules.abs_jump."BTC-*".limit_quote=5'])
     assert chosen.plain("rules") == {"abs_jump": {"BTC-*": {"limit_quote": 5}}}
+
+
+@pytest.mark.parametrize("given", ['\'{"sasl.password": "hush"}\'', '["hush"]', "7"])
+def test_what_may_be_a_password_is_not_told(given: str) -> None:
+    chosen = Settings.load(None, {"TAPEWATCH_KAFKA__OPTIONS": given}, [])
+    with pytest.raises(ConfigError, match=r"kafka\.options in TAPEWATCH_KAFKA__OPTIONS: expected a section") as caught:
+        chosen.section("kafka", KafkaConfig)
+    assert "hush" not in str(caught.value)

@@ -32,6 +32,9 @@ from tapewatch.store.sql import Store
 PER_SEND = 4_096
 FULL_S = 0.005
 
+KEPT = {"spark.sql.streaming.numRecentProgressUpdates": "1000"}
+"""Whoever adds up what a query has done needs all its reports."""
+
 _numbers = count()
 
 
@@ -111,7 +114,7 @@ def fill(config: KafkaConfig, rows: Rows) -> None:
 
 def settings(**others: Any) -> DetectConfig:
     """Say how it is measured: two cores, two shards."""
-    return DetectConfig(master="local[2]", ui_port=4999, **others)
+    return DetectConfig(master="local[2]", ui_port=4999, options=KEPT, **others)
 
 
 @contextmanager

@@ -17,6 +17,9 @@ from tapewatch.errors import ConfigError
 
 PREFIX = "TAPEWATCH_"
 
+SECRET = {"options", "option_files"}
+"""Sections whose values may be passwords: what was found there is not told."""
+
 _PLAIN_WORDS = (
     (r", got `[^`]+`", ""),  # what was found is said as it stands
     (r"`array` of length >= (\d+)", r"a list of at least \1"),
@@ -151,7 +154,8 @@ class Settings:
             reason = re.sub(library, plain, reason)
         if hits:
             value, item = hits[0].value, re.match(r"\d+", place)
-            reason += f", found {(value[int(item[0])] if item else value)!r}"
+            secret = not SECRET.isdisjoint(name.split("."))
+            reason += f", found {'a text' if secret else repr(value[int(item[0])] if item else value)}"
         return f"{told}: {reason}"
 
 

@@ -1,5 +1,6 @@
 """`tapewatch detect` on a real broker and a real PostgreSQL: what is told, what is set aside, what is refused."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -54,6 +55,7 @@ def test_what_is_no_row_is_set_aside_and_everything_else_is_detected(
         (b"\xff\xfe", key, version, "expected a row as JSON"),
         (b"{", key, version, "expected a row as JSON"),
         (good.replace(b"100500", b"-1"), key, version, "price: expected"),
+        (good.replace(b"100500", b"1e5"), key, version, "price: expected"),
         (b" " * 5000, key, version, "expected at most 4096 bytes, found 5000"),
     ]
     for value, name, headers, _ in poison:
@@ -61,9 +63,11 @@ def test_what_is_no_row_is_set_aside_and_everything_else_is_detected(
     aside = Quarantined(7, "coinbase", "BTC-USD", "no price", b"{}")
     send(msgspec.structs.replace(config, trades=config.quarantine), msgspec.json.encode(aside), headers=version)
     sender = Sender(config, "s", end_of(config))
-    for _ in sender.send(rows.part(60, 120), 60):
+    for _ in sender.send(rows.part(60, 119), 60):
         sender.poll()
     assert sender.flush(10) == 0
+    traced = {"traceparent": b"00-ab-cd-01", "tapewatch": b"1"}  # another's header in front of ours
+    send(config, codec.encode(rows.part(119, 120))[0], key=key, partition=codec.part_of(LANE, 2), headers=traced)
 
     said = done(detect(config, postgresql_database, tmp_path, "--once", "--jsonl", str(tmp_path / "c.jsonl")))
     assert "its pages: http://127.0.0.1:" in said
@@ -83,7 +87,8 @@ def test_what_is_no_row_is_set_aside_and_everything_else_is_detected(
     last = {message.key().decode(): message.value() for message in told}
     records = {change.anomaly.id: msgspec.json.encode(change.anomaly) for change in found.told()}
     assert last == records
-    assert [int(dict(message.headers())["seq"]) for message in told if message.partition() == 0]
+    seqs = [(message.partition(), int(dict(message.headers())["seq"])) for message in told]
+    assert all(one[1] < other[1] for one, other in pairwise(seqs) if one[0] == other[0])
     assert len(told) == len(found.changes)
 
     again = done(detect(config, postgresql_database, tmp_path, "--once"))

@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from tapewatch.carry import arrow
-from tapewatch.carry.formats.decimals import EXPECTED, price_text, price_units
+from tapewatch.carry.formats.decimals import DECIMALS, price_text, price_units
 from tapewatch.model import PRICE_MAX, PRICE_SCALE, ROW, Kind, Lane, Rows
 
 VERSION = 1
@@ -42,7 +42,9 @@ _TRADED = (Kind.TRADE, Kind.LATE)
 _RANGED = (Kind.GAP, Kind.FILLED)
 
 _NAME = re.compile(r"[^\x00-\x20:]{1,64}")
-_Int = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+_UNUSUAL = re.compile(r"[^0-9.]")
+_PRICE = re.compile(r"[0-9]+(\.[0-9]+)?")
+_Int = Annotated[int, Meta(ge=0, le=2**62)]  # to which a window or a gap can be added
 
 
 class Message(Struct, frozen=True, gc=False):
@@ -121,7 +123,12 @@ def part_of(lane: Lane, parts: int) -> int:
     >>> part_of(Lane("coinbase", "BTC-USD"), 4)
     1
     """
-    return (_murmur2(key_of(lane)) & 0x7FFF_FFFF) % parts
+    return place_of(key_of(lane), parts)
+
+
+def place_of(key: bytes, parts: int) -> int:
+    """Tell which of so many partitions Kafka's own Java clients choose for a key."""
+    return (_murmur2(key) & 0x7FFF_FFFF) % parts
 
 
 @cache
@@ -246,6 +253,8 @@ def _rows(messages: list[Message]) -> tuple[Rows, list[Refused]]:
     traded = np.isin(data["kind"], _TRADED)
     data["size"][~traded] = 0.0
     texts = [message.price or "0" for message in messages]
+    if _UNUSUAL.search("".join(texts)):
+        texts = [text if _PRICE.fullmatch(text) else "0" for text in texts]
     try:
         data["price"] = price_units(pa.array(texts, pa.string()))
     except pa.ArrowInvalid:
@@ -271,7 +280,8 @@ def _reason(row: np.void, message: Message) -> str:
         return f"aux: expected the last id of a range from {message.trade_id}, found {message.aux}"
     if not np.isfinite(message.size):
         return f"size: expected a finite number, found {message.size}"
-    return f"price: expected {EXPECTED}, above 0 and at most {PRICE_MAX}, found {message.price[:60]!r}"
+    expected = f"digits and a point with at most {DECIMALS} decimals, above 0 and at most {PRICE_MAX}"
+    return f"price: expected {expected}, found {message.price[:60]!r}"
 
 
 def _price(text: str) -> int:

@@ -15,7 +15,7 @@ from tapewatch import errors
 from tapewatch.carry.kafka.anomalies import AnomalyTopic
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.carry.kafka.topics import cluster_of, make_topics
-from tapewatch.errors import TapewatchError, before_it_runs
+from tapewatch.errors import ConfigError, TapewatchError, before_it_runs
 from tapewatch.runtime import ports, spark
 from tapewatch.runtime.jars import java
 from tapewatch.runtime.process import Process, Say
@@ -85,7 +85,7 @@ async def serve(settings: Settings, say: Say) -> None:
                 sink.followers.append(jsonl.follow)
             if settings.detect.announce:
                 topic = await asyncio.to_thread(AnomalyTopic, settings.kafka, sink.changes_after)
-                stack.callback(topic.flush, GRACE_S)
+                stack.callback(topic.finish, GRACE_S)
                 sink.followers.append(topic.follow)
         job = Job(settings, sink, ended)
         health = process.serve_health(server, job.describe, job.trouble)
@@ -199,10 +199,12 @@ def _why(error: Any) -> TapewatchError:
     if ours := OURS.findall(text):
         name, words = ours[-1]
         kind = getattr(errors, name, TapewatchError)
+        if kind is errors.SnapshotError:  # starting again cannot help
+            kind = ConfigError
         found: TapewatchError = kind(words.strip())
         return found
     if LOST_ROWS.search(text):
-        return TapewatchError(
+        return ConfigError(
             "Kafka no longer holds the messages with which the checkpoint wants to go on: they are older than the "
             "topic keeps. Begin anew with another checkpoint and database, and keep rows longer (kafka.retention_days)"
         )

@@ -94,6 +94,7 @@ class Produce:
         self._sleep = sleep
         self._stopping = stopping or asyncio.Event()
         self._last_ns: int | None = None
+        self._failed = False
         identity = source.identity
         tape = identity.kind == TAPE
         name = source_id(identity)
@@ -139,6 +140,9 @@ class Produce:
             await self._send()
         except _NoRoom:
             pass  # what was taken and not sent is missing behind the topic's end, and the next start finds it there
+        except BaseException:
+            self._failed = True
+            raise
         finally:
             stopped.cancel()
             await self.source.stop()
@@ -173,11 +177,12 @@ class Produce:
         await self._sleep(FULL_S)
 
     async def _flush(self) -> None:
-        # A finished tape waits as long as it takes; who stops it has said that he will not.
+        # A finished tape waits as long as it takes; who stops it has said that he will not, and why it failed must be
+        # told.
         until_ns: int | None = None
         while self._sender.unanswered:
             self._sender.poll()
-            if self._stopping.is_set():
+            if self._stopping.is_set() or self._failed:
                 until_ns = until_ns or self._clock.now_ns() + GRACE_NS
                 if self._clock.now_ns() >= until_ns:
                     telemetry.log(telemetry.UNSENT, messages=self._sender.unanswered)

@@ -78,7 +78,7 @@ class Sink:
         wait: Callable[[float], bool],
     ) -> None:
         self.trouble: str | None = None
-        self.followers: list[Callable[[], int]] = []
+        self.followers: list[Callable[[], object]] = []
         self._open = open_store
         self._shards = shards_count
         self._clock_ns = clock_ns
@@ -133,7 +133,7 @@ class Sink:
                 return new
 
     def _commit(self, store: Store, query: str, number: int, told: list[shards.Told]) -> bool:
-        last, name = self._last or Batch(query, -1, self._shards), store.url.render_as_string(hide_password=True)
+        last, name = self._last or Batch(query, -1, self._shards), store.name
         if last.query != query:
             raise ConfigError(
                 f"detect.checkpoint: expected the one that {name} was filled from (query {last.query}), found another "

@@ -27,6 +27,9 @@ LOCAL = "local"
 SHIPPED = "tapewatch-package"
 """Folder in an executor's own, where our package is unpacked."""
 
+BATCH_BYTES = 64 * 2**20
+"""A worker takes no more at once, however long the messages of others are."""
+
 FETCHED = {
     "kafka.max.poll.records": "5000",
     "kafka.max.partition.fetch.bytes": str(8 * 2**20),
@@ -71,8 +74,8 @@ def session(config: DetectConfig, cache: Path) -> Any:
         Java or pyspark is missing.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    if config.master.startswith("local"):
-        os.environ.setdefault("SPARK_LOCAL_IP", HOST)  # else Spark's pages are there for the whole network
+    listening = config.options.get("spark.driver.bindAddress", HOST)
+    os.environ.setdefault("SPARK_LOCAL_IP", listening)  # else Spark's pages are there for the whole network
     try:
         from pyspark.sql import SparkSession
     except ImportError:
@@ -82,6 +85,8 @@ def session(config: DetectConfig, cache: Path) -> Any:
         "spark.sql.shuffle.partitions": str(config.shards),
         **STATE_STORE,
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(config.arrow_rows),
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(BATCH_BYTES),
+        "spark.sql.streaming.numRecentProgressUpdates": "10",  # all of them are asked for twice a second
         "spark.python.unix.domain.socket.enabled": "true",  # which also keeps rows off the loopback's ports
         "spark.ui.port": str(config.ui_port),
         "spark.ui.showConsoleProgress": "false",
@@ -149,17 +154,18 @@ def told_of(spark: Any, kafka: KafkaConfig, config: DetectConfig, rules: Mapping
 
 
 def _columns(topic: str) -> tuple[str, ...]:
-    # Nulls are cheap on the way to Python: what is as it should be is not sent.
-    other, found = f"topic <> '{topic}'", "get(headers, 0).value"
-    ours = f"get(headers, 0).key = '{VERSION_HEADER}'"
-    fine = f"{other} OR {ours} AND {found} = X'{VERSION_BYTES.hex()}'"
+    # Nulls are cheap on the way to Python: what is as it should be is not sent. Our own header stands first; it is
+    # looked for where another's does.
+    other, version = f"topic <> '{topic}'", f"X'{VERSION_BYTES.hex()}'"
+    fine = f"{other} OR get(headers, 0).key = '{VERSION_HEADER}' AND get(headers, 0).value = {version}"
+    found = f"get(filter(headers, header -> header.key = '{VERSION_HEADER}'), 0).value"
     return (
         "partition",
         "offset",
         "unix_micros(timestamp) AS time_us",
         "key",
         "value",
-        f"CASE WHEN {fine} THEN NULL WHEN {ours} THEN {found} ELSE X'' END AS version",
+        f"CASE WHEN {fine} THEN NULL ELSE nullif(coalesce({found}, X''), {version}) END AS version",
         f"CASE WHEN {other} THEN topic END AS aside",
     )
 

@@ -1,20 +1,22 @@
 """The log of changes to a compacted topic: for each anomaly, the record as it last stood."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from tapewatch.carry.codec import VERSION_BYTES, VERSION_HEADER
-from tapewatch.carry.kafka.clients import made, partitions_of
+from tapewatch import telemetry
+from tapewatch.carry.codec import VERSION_BYTES, VERSION_HEADER, place_of
+from tapewatch.carry.kafka.clients import made, partitions_of, words
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.carry.kafka.ends import Reader, header
-from tapewatch.errors import ConfigError
+from tapewatch.errors import ConfigError, FeedError
 
 try:
-    from confluent_kafka import Producer
+    from confluent_kafka import KafkaError, Producer
 except ImportError as error:  # pragma: no cover  # the wheel's test installs without it
     raise ConfigError("Kafka needs confluent-kafka: pip install 'tapewatch[kafka]'") from error
 
 BATCH = 1_000
+PAUSE_S = 0.05
 
 CHANGE_HEADER = "change"
 """``opened``, ``escalated`` or ``ended``."""
@@ -62,54 +64,79 @@ class AnomalyTopic:
     def __init__(self, config: KafkaConfig, changes_after: Callable[[int, int], Sequence[Logged]]) -> None:
         self._topic = config.anomalies
         self._changes_after = changes_after
-        last = _last(config)
-        logged = changes_after(last[0] - 1, 1) if last else ()
         # What stands in the topic may be of an earlier database, whose numbers say nothing about this one's.
-        known = bool(logged) and (logged[0].seq, logged[0].anomaly_id) == last
-        self.seq = last[0] if last and known else 0
+        self._ends = [seq if _logged(changes_after, seq, anomaly) else 0 for seq, anomaly in _ends(config)]
+        self.seq = min(self._ends)
+        self._refused = ""
         settings = {"enable.idempotence": True, "acks": "all", "message.timeout.ms": 0}
-        self._producer, _ = made(Producer, config, **settings)
+        self._producer, _ = made(Producer, config, **settings, on_delivery=self._delivered)
 
-    def follow(self) -> int:
+    def follow(self) -> bool:
         """Send what the log holds beyond the topic; what the queue does not take now is sent next time.
 
         Returns
         -------
-        int
-            How many messages were queued.
+        bool
+            Whether the queue took all of it.
+
+        Raises
+        ------
+        FeedError
+            The broker refused a message for good; the next start sends it again.
         """
-        count = 0
+        self._producer.poll(0)
+        if self._refused:
+            raise FeedError(f"Kafka: {self._refused}")
         while batch := self._changes_after(self.seq, BATCH):
             for change in batch:
+                key = change.anomaly_id.encode()
+                place = place_of(key, len(self._ends))
+                if change.seq <= self._ends[place]:
+                    self.seq = change.seq
+                    continue
                 headers: list[tuple[str, str | bytes | None]] = [
                     (VERSION_HEADER, VERSION_BYTES),
                     (CHANGE_HEADER, change.change.encode()),
                     (SEQ_HEADER, str(change.seq).encode()),
                 ]
                 try:
-                    self._producer.produce(
-                        self._topic, change.record.encode(), change.anomaly_id.encode(), headers=headers
-                    )
+                    self._producer.produce(self._topic, change.record.encode(), key, place, headers=headers)
                 except BufferError:
-                    self._producer.poll(0)
-                    return count
+                    return False
                 self.seq = change.seq
-                count += 1
-        self._producer.poll(0)
-        return count
+        return True
 
-    def flush(self, timeout_s: float) -> int:
-        """Wait for acknowledgements; tell how many messages have none."""
-        return int(self._producer.flush(timeout_s))
+    def finish(self, timeout_s: float) -> int:
+        """Send the rest of the log, and wait for answers; tell how many messages have none."""
+        for _ in range(round(timeout_s / PAUSE_S)):
+            if self.follow():
+                break
+            self._producer.poll(PAUSE_S)
+        waiting = int(self._producer.flush(timeout_s))
+        if waiting:
+            telemetry.log(telemetry.UNSENT, messages=waiting)
+        return waiting
+
+    def _delivered(self, error: KafkaError | None, message: Any) -> None:
+        if error is not None:
+            self._refused = f"topic {message.topic()}: {words(error)}"
 
 
-def _last(config: KafkaConfig) -> tuple[int, str] | None:
+def _logged(changes_after: Callable[[int, int], Sequence[Logged]], seq: int, anomaly: str) -> bool:
+    found = changes_after(seq - 1, 1)
+    return bool(found) and (found[0].seq, found[0].anomaly_id) == (seq, anomaly)
+
+
+def _ends(config: KafkaConfig) -> list[tuple[int, str]]:
+    # Of each partition: each has its own leader, and one may have taken what another has not.
     found = []
     with Reader(config) as reader:
         for number in range(partitions_of(reader.consumer, config.anomalies)):
+            last = (0, "")
             for message in reader.partition(config.anomalies, number).backwards():
                 seq = header(message, SEQ_HEADER).decode(errors="replace")
                 if seq.isdecimal():
-                    found.append((int(seq), (message.key() or b"").decode(errors="replace")))
+                    last = (int(seq), (message.key() or b"").decode(errors="replace"))
                     break
-    return max(found, default=None)
+            found.append(last)
+    return found
