@@ -17,7 +17,9 @@ from rich.table import Table
 
 from tapewatch.runtime import shards, spark
 
-ROWS, SYMBOLS, TURNS, WARM_ROWS = 3_000_000, 50, 3, 100_000
+ROWS, SYMBOLS, TURNS, WARM_ROWS = 3_000_000, 50, 4, 1_000_000
+PARTITIONS = 2
+"""As many as there are cores: `bench_growth.py` shows what more of them cost."""
 FULL = "all rules, into PostgreSQL"
 WANTED, SHARE = 150_000, 0.6
 
@@ -54,7 +56,7 @@ def main() -> None:
     rows = int(float(sys.argv[1])) if len(sys.argv) > 1 else ROWS
     config = settings()
     with place() as at, session(config) as made:
-        kafka, small = at.broker.config(), at.broker.config()
+        kafka, small = (at.broker.config(partitions=PARTITIONS) for _ in range(2))
         drawn = market(rows, SYMBOLS)
         fill(kafka, drawn)
         fill(small, drawn.part(0, WARM_ROWS))
@@ -93,7 +95,9 @@ def main() -> None:
         asked = f"{WANTED:,} rows/s" if name == FULL else f"{SHARE:.0%}"
         turns = ", ".join(f"{run.rate:,.0f}" for run in found)
         table.add_row(name, f"{best[name]:,.0f}", turns, f"{full / best[name]:.0%}", asked)
-    Console(width=140).print(f"{rows:,} JSON rows of {SYMBOLS} symbols, {config.shards} shards, local[2]", table)
+    Console(width=140).print(
+        f"{rows:,} JSON rows of {SYMBOLS} symbols, {PARTITIONS} partitions, {config.shards} shards, local[2]", table
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from tapewatch.errors import StoreError
+from tapewatch.errors import DatabaseAwayError, StoreError
 
 CLASS = int.from_bytes(b"tape", "big")
 """First half of the advisory lock's number; the second is the schema, for a database may hold several of ours."""
@@ -53,8 +53,10 @@ def lock_session(connection: Connection, name: str) -> None:
 
     Raises
     ------
-    StoreError
+    DatabaseAwayError
         Another session holds it; says whose, where the server tells.
+    StoreError
+        There is no schema.
     """
     schema = connection.execute(text("SELECT oid FROM pg_namespace WHERE nspname = current_schema()")).scalar()
     if schema is None:
@@ -67,7 +69,8 @@ def lock_session(connection: Connection, name: str) -> None:
         if getattr(error.orig, "sqlstate", None) != "55P03":
             raise
         connection.rollback()
-        raise _taken(name, _holder(connection, numbers)) from None
+        # Not a refusal: the holder may be a session whose process is gone, while its last statement still runs.
+        raise _taken(name, _holder(connection, numbers), DatabaseAwayError) from None
     connection.commit()
 
 
@@ -87,5 +90,5 @@ def _holder(connection: Connection, numbers: dict[str, int]) -> str:
     return str(found.application_name or session) if found else session
 
 
-def _taken(name: str, holder: str) -> StoreError:
-    return StoreError(f"{name}: another {holder} is writing to it; stop that one or choose another database with --db")
+def _taken(name: str, holder: str, kind: type[StoreError] = StoreError) -> StoreError:
+    return kind(f"{name}: another {holder} is writing to it; stop that one or choose another database with --db")

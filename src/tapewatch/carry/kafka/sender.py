@@ -37,13 +37,14 @@ TUNED = {
 }
 """What ``kafka.options`` may say otherwise."""
 
-_PROMISED = {
+PROMISED = {
     "enable.idempotence": True,
     "enable.gapless.guarantee": True,  # where one message is refused, none behind it gets in
     "acks": "all",
     "message.timeout.ms": 0,  # a message waits for its broker as long as it takes
     "delivery.report.only.error": True,
 }
+"""What makes each row arrive once and in order."""
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -93,7 +94,7 @@ class Sender:
             Producer,
             config,
             **tuned,
-            **_PROMISED,
+            **PROMISED,
             **{"batch.size": batch_bytes(config), "error_cb": self._failed, "on_delivery": self._delivered},
         )
 
