@@ -2,16 +2,19 @@
 
 from functools import partial
 
+import msgspec
 import pytest
 
 from support.databases import Database
 from support.runs import memory
 from support.views import anomaly, opened
 from tapewatch.errors import ConfigError, DatabaseAwayError
+from tapewatch.model import Lane
 from tapewatch.runtime.shards import Told
 from tapewatch.runtime.sink import Sink
-from tapewatch.store.records import Quarantined, Source
+from tapewatch.store.records import FeedRow, Quarantined, Source
 from tapewatch.store.sql import Store
+from tapewatch.telemetry import REGISTRY
 
 SOURCE = Source("kafka", "127.0.0.1:9092/tapewatch.trades")
 
@@ -44,6 +47,33 @@ def test_a_micro_batch_that_is_told_twice_changes_nothing(database: Database) ->
     again.close()
     assert [row[3] for row in memory(database).changes] == ["opened", "opened"]
     assert database.rows("SELECT value FROM meta WHERE key = 'unnamed'") == [("2",)]
+
+
+def test_what_was_committed_is_counted_once(database: Database) -> None:
+    made = sink(database)
+    lane = Lane("coinbase", "SINK-USD")
+    first, second = (FeedRow(lane.venue, lane.symbol, "live", "", 0, trades=trades) for trades in (5, 7))
+    before = REGISTRY.get_sample_value("tapewatch_changes_total", {"rule": "pct_spike", "change": "opened"}) or 0
+    part = msgspec.structs.replace(told(0), feed=[first])
+    made.commit("q", 0, [part])
+    made.commit("q", 0, [part])
+    assert severities() == 1
+    found = part.changes[0].anomaly
+    ended = msgspec.structs.replace(part.changes[0], change="ended", ordinal=2)
+    made.commit("q", 1, [Told(0, [ended], [], [], [], 0, [second])])
+    made.close()
+    assert severities() == 0
+    name = {"venue": lane.venue, "symbol": lane.symbol}
+    assert REGISTRY.get_sample_value("tapewatch_trades_total", name) == 7
+    after = REGISTRY.get_sample_value("tapewatch_changes_total", {"rule": found.rule, "change": "opened"})
+    assert (found.rule, after) == ("pct_spike", before + 1)
+
+
+def severities() -> float:
+    return sum(
+        REGISTRY.get_sample_value("tapewatch_open_anomalies", {"severity": severity}) or 0
+        for severity in ("high", "medium", "low")
+    )
 
 
 def test_the_clock_does_not_go_back_where_nothing_came(database: Database) -> None:

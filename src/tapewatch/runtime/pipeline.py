@@ -4,7 +4,7 @@ No I/O, no clock, no task: whatever the division into batches and commits, and w
 and resumed, the commits add up to the same anomalies, changes and bars.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -125,9 +125,19 @@ class Pipeline:
             feed=self._tally.feed(statuses, self.detector.armed, clock.now_ts),
             state={DETECTOR: self.detector.snapshot(), POSITION: msgspec.json.encode(self.position)},
         )
-        _measure(self._changes, opened)
+        measure(self._changes, opened)
         self._rows, self._new, self._changes, self._quarantine = [], [], [], []
         return Prepared(commit, rows, new)
+
+
+def measure(changes: Iterable[Change], opened: Collection[Anomaly]) -> None:
+    """Log what changed, and count what is open."""
+    for change in changes:
+        found = change.anomaly
+        telemetry.log(telemetry.ANOMALY, (found.rule, change.change), change=change.change, explain=found.explain)
+    for severity in _SEVERITIES:
+        count = sum(anomaly.severity == severity for anomaly in opened)
+        telemetry.OPEN_ANOMALIES.labels(severity).set(count)
 
 
 def _same_lanes(rows: list[Rows]) -> list[tuple[int, int]]:
@@ -140,12 +150,3 @@ def _join(rows: list[Rows], new: list[NDArray[np.bool_]]) -> tuple[Rows, NDArray
     if len(rows) == 1:
         return rows[0], new[0]
     return Rows(rows[0].lanes, np.concatenate([part.data for part in rows])), np.concatenate(new)
-
-
-def _measure(changes: list[Change], opened: list[Anomaly]) -> None:
-    for change in changes:
-        found = change.anomaly
-        telemetry.log(telemetry.ANOMALY, (found.rule, change.change), change=change.change, explain=found.explain)
-    for severity in _SEVERITIES:
-        count = sum(anomaly.severity == severity for anomaly in opened)
-        telemetry.OPEN_ANOMALIES.labels(severity).set(count)

@@ -10,8 +10,10 @@ from msgspec import Struct
 
 from tapewatch import telemetry
 from tapewatch.errors import ConfigError, DatabaseAwayError
+from tapewatch.model import Anomaly, Lane
 from tapewatch.runtime import shards
-from tapewatch.store.records import Clock, LoggedChange
+from tapewatch.runtime.pipeline import measure
+from tapewatch.store.records import Clock, FeedRow, LoggedChange
 from tapewatch.store.sql import Store
 
 BATCH = "batch"
@@ -85,6 +87,8 @@ class Sink:
         self._wait = wait
         self._store: Store | None = open_store()
         self._last = _last(self._store)
+        self._opened: dict[str, Anomaly] = {}  # of each shard that had rows since we began
+        self._feed: dict[Lane, FeedRow] = {}
         if self._last is not None and self._last.shards != shards_count:
             self.close()
             raise ConfigError(
@@ -156,7 +160,22 @@ class Sink:
         clock = Clock(batch.now_ts, self._clock_ns())
         store.commit(shards.joined(told, clock, batch.unnamed, {BATCH: msgspec.json.encode(batch)}))
         self._last = batch
+        self._measure(told)
         return True
+
+    def _measure(self, told: list[shards.Told]) -> None:
+        # Here and not where they were found: nobody asks Spark's workers for their counters.
+        changes = [change for part in told for change in part.changes]
+        self._opened |= {anomaly.id: anomaly for part in told for anomaly in part.open_anomalies}
+        for change in changes:
+            if change.change == "ended":
+                self._opened.pop(change.anomaly.id, None)
+        measure(changes, self._opened.values())
+        for row in (row for part in told for row in part.feed):
+            before = self._feed.get(row.lane)
+            for counter, name in ((telemetry.TRADES, "trades"), (telemetry.DUPLICATES, "duplicates")):
+                counter.labels(*row.lane).inc(getattr(row, name) - (0 if before is None else getattr(before, name)))
+            self._feed[row.lane] = row
 
 
 def _last(store: Store) -> Batch | None:

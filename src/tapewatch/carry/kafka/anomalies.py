@@ -1,6 +1,7 @@
 """The log of changes to a compacted topic: for each anomaly, the record as it last stood."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from tapewatch import telemetry
@@ -8,7 +9,7 @@ from tapewatch.carry.codec import VERSION_BYTES, VERSION_HEADER, place_of
 from tapewatch.carry.kafka.clients import made, partitions_of, words
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.carry.kafka.ends import Reader, header
-from tapewatch.errors import ConfigError, FeedError
+from tapewatch.errors import ConfigError, DatabaseAwayError, FeedError
 
 try:
     from confluent_kafka import KafkaError, Producer
@@ -108,10 +109,11 @@ class AnomalyTopic:
 
     def finish(self, timeout_s: float) -> int:
         """Send the rest of the log, and wait for answers; tell how many messages have none."""
-        for _ in range(round(timeout_s / PAUSE_S)):
-            if self.follow():
-                break
-            self._producer.poll(PAUSE_S)
+        with suppress(DatabaseAwayError):  # the next start reads the log again
+            for _ in range(round(timeout_s / PAUSE_S)):
+                if self.follow():
+                    break
+                self._producer.poll(PAUSE_S)
         waiting = int(self._producer.flush(timeout_s))
         if waiting:
             telemetry.log(telemetry.UNSENT, messages=waiting)
