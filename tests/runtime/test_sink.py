@@ -53,6 +53,8 @@ def test_what_was_committed_is_counted_once(database: Database) -> None:
     made = sink(database)
     lane = Lane("coinbase", "SINK-USD")
     first, second = (FeedRow(lane.venue, lane.symbol, "live", "", 0, trades=trades) for trades in (5, 7))
+    name = {"venue": lane.venue, "symbol": lane.symbol}
+    trades = REGISTRY.get_sample_value("tapewatch_trades_total", name) or 0
     before = REGISTRY.get_sample_value("tapewatch_changes_total", {"rule": "pct_spike", "change": "opened"}) or 0
     part = msgspec.structs.replace(told(0), feed=[first])
     made.commit("q", 0, [part])
@@ -63,8 +65,7 @@ def test_what_was_committed_is_counted_once(database: Database) -> None:
     made.commit("q", 1, [Told(0, [ended], [], [], [], 0, [second])])
     made.close()
     assert severities() == 0
-    name = {"venue": lane.venue, "symbol": lane.symbol}
-    assert REGISTRY.get_sample_value("tapewatch_trades_total", name) == 7
+    assert (REGISTRY.get_sample_value("tapewatch_trades_total", name) or 0) - trades == 7
     after = REGISTRY.get_sample_value("tapewatch_changes_total", {"rule": found.rule, "change": "opened"})
     assert (found.rule, after) == ("pct_spike", before + 1)
 
