@@ -4,6 +4,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import msgspec
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from support.brokers import RunningBroker, messages, send
 from support.databases import PostgresqlDatabase
@@ -29,12 +31,20 @@ def jumps() -> Rows:
     return tape.rows()
 
 
-def fill(config: KafkaConfig, rows: Rows) -> None:
+def fill(config: KafkaConfig, rows: Rows, first: int = 0) -> None:
     make_topics(config)
     sender = Sender(config, "s", end_of(config))
-    for _ in sender.send(rows, 0):
+    for _ in sender.send(rows, first):
         sender.poll()
     assert sender.flush(10) == 0
+
+
+def expire(config: KafkaConfig) -> None:
+    """Let a topic forget all that it holds."""
+    high = {message.partition(): (message.offset() or 0) + 1 for message in messages(config, config.trades)}
+    places = [TopicPartition(config.trades, number, offset) for number, offset in high.items()]
+    for future in AdminClient(config.client()).delete_records(places).values():
+        future.result(10)
 
 
 def test_what_is_no_row_is_set_aside_and_everything_else_is_detected(
@@ -62,10 +72,7 @@ def test_what_is_no_row_is_set_aside_and_everything_else_is_detected(
         send(config, value, key=name, headers=headers)
     aside = Quarantined(7, "coinbase", "BTC-USD", "no price", b"{}")
     send(msgspec.structs.replace(config, trades=config.quarantine), msgspec.json.encode(aside), headers=version)
-    sender = Sender(config, "s", end_of(config))
-    for _ in sender.send(rows.part(60, 119), 60):
-        sender.poll()
-    assert sender.flush(10) == 0
+    fill(config, rows.part(60, 119), 60)
     traced = {"traceparent": b"00-ab-cd-01", "tapewatch": b"1"}  # another's header in front of ours
     send(config, codec.encode(rows.part(119, 120))[0], key=key, partition=codec.part_of(LANE, 2), headers=traced)
 
@@ -100,3 +107,27 @@ def test_what_is_no_row_is_set_aside_and_everything_else_is_detected(
     assert "detect.shards: expected 2" in refused
     refused = done(detect(config, postgresql_database, tmp_path / "other", "--once"), code=2)
     assert "detect.checkpoint: expected the one that" in refused
+
+
+def test_a_state_of_another_version_and_rows_that_have_expired_are_refused(
+    broker: RunningBroker, postgresql_database: PostgresqlDatabase, tmp_path: Path
+) -> None:
+    config = broker.config(partitions=2)
+    rows = jumps()
+    fill(config, rows.part(0, 60))
+    command = detect(config, postgresql_database, tmp_path, "--once")
+    done(command)
+    found = memory(postgresql_database)
+    assert found.changes
+
+    fill(config, rows.part(60, 90), 60)
+    (tmp_path / "sitecustomize.py").write_text("from tapewatch.detect import core\ncore.VERSION += 1\n")
+    refused = done(command, code=2, PYTHONPATH=str(tmp_path))
+    assert "detect.checkpoint: expected the state of this version of tapewatch (detector's state: expected" in refused
+    assert memory(postgresql_database) == found
+
+    expire(config)
+    fill(config, rows.part(90, 120), 90)
+    refused = done(command, code=2)
+    assert "Kafka no longer holds the messages with which the checkpoint wants to go on" in refused
+    assert memory(postgresql_database) == found

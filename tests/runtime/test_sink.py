@@ -1,5 +1,6 @@
 """One transaction per micro-batch: told twice, after an outage, or to the wrong database."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import msgspec
@@ -25,13 +26,20 @@ def told(number: int, now_ts: int = 0) -> Told:
     return Told(now_ts, list(opened(found)), [found], [], [item], 1, [])
 
 
-def sink(database: Database, *, shards: int = 2, waits: list[float] | None = None, patience: int = 0) -> Sink:
+def sink(
+    database: Database,
+    *,
+    shards: int = 2,
+    rules: Mapping[str, object] | None = None,
+    waits: list[float] | None = None,
+    patience: int = 0,
+) -> Sink:
     def wait(seconds: float) -> bool:
         assert waits is not None
         waits.append(seconds)
         return len(waits) > patience
 
-    return Sink(partial(Store.open, database.url, source=SOURCE), shards, lambda: 5, wait)
+    return Sink(partial(Store.open, database.url, source=SOURCE), shards, rules or {}, lambda: 5, wait)
 
 
 def test_a_micro_batch_that_is_told_twice_changes_nothing(database: Database) -> None:
@@ -105,6 +113,24 @@ def test_a_checkpoint_of_another_database_is_refused(database: Database) -> None
     with pytest.raises(ConfigError, match=r"\(query q\), found another one \(query p\); .* begin anew"):
         made.commit("p", 1, [])
     made.close()
+
+
+def test_a_micro_batch_is_not_done_once_more_with_other_rules(database: Database) -> None:
+    first = sink(database)
+    first.commit("q", 0, [told(0)])
+    first.close()
+    before = memory(database)
+    other = sink(database, rules={"abs_jump": {"limit_quote": 7}})
+    with pytest.raises(ConfigError, match=r'rules: expected {}, with which micro-batch 0 .* found {"abs_jump"'):
+        other.commit("q", 0, [told(1)])
+    other.close()
+    assert memory(database) == before
+    same = sink(database)
+    assert not same.commit("q", 0, [told(0)])
+    same.close()
+    changed = sink(database, rules={"abs_jump": {"limit_quote": 7}})
+    assert changed.commit("q", 1, [told(1)])
+    changed.close()
 
 
 def test_a_password_is_not_told(postgresql_database: Database) -> None:

@@ -1,5 +1,6 @@
 """The pipeline in tests: the commands as processes of their own, on a real broker and a real database."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -40,7 +41,7 @@ def produce(config: KafkaConfig, source: str, *flags: str) -> list[str]:
     return [sys.executable, "-m", "tapewatch", "produce", "--source", source, "--speed", "0", *topics(config), *flags]
 
 
-def done(command: list[str], code: int = 0) -> str:
+def done(command: list[str], code: int = 0, **environment: str) -> str:
     """Run a command to its end, which must come with this exit code; give out all that it said."""
     ended = subprocess.run(
         command,
@@ -48,6 +49,7 @@ def done(command: list[str], code: int = 0) -> str:
         text=True,
         check=False,
         timeout=LONG_S,
+        env={**os.environ, **environment},
     )
     said = ended.stdout + ended.stderr
     assert ended.returncode == code, said
@@ -73,7 +75,7 @@ def spark(config: DetectConfig) -> Iterator[Any]:
 def catch_up(session: Any, kafka: KafkaConfig, config: DetectConfig, database: Database) -> int:
     """Detect all that a topic holds now, as the command does; tell how many micro-batches there were so far."""
     open_store = partial(Store.open, database.url, source=Source("kafka", kafka.trades))
-    with closing(Sink(open_store, config.shards, SystemClock().now_ns, threading.Event().wait)) as sink:
+    with closing(Sink(open_store, config.shards, {}, SystemClock().now_ns, threading.Event().wait)) as sink:
         frame = runtime.told_of(session, kafka, config, {})
         runtime.start(frame, sink, config, once=True).awaitTermination()
         assert sink._last is not None

@@ -15,6 +15,7 @@ from tapewatch import errors
 from tapewatch.carry.kafka.anomalies import AnomalyTopic
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.carry.kafka.topics import cluster_of, make_topics
+from tapewatch.detect.rules import RuleBook
 from tapewatch.errors import ConfigError, TapewatchError, before_it_runs
 from tapewatch.runtime import ports, spark
 from tapewatch.runtime.jars import java
@@ -68,6 +69,7 @@ async def serve(settings: Settings, say: Say) -> None:
     process.listen_to_signals()
     async with AsyncExitStack() as stack:
         with before_it_runs():
+            RuleBook.of(settings.rules)  # a wrong limit is told before anything is started
             java()
             server = stack.enter_context(
                 ports.bind(settings.health_port, HEALTH_PORT, "run.health_port", settings.host)
@@ -77,7 +79,7 @@ async def serve(settings: Settings, say: Say) -> None:
             identity = Source("kafka", f"{cluster}/{settings.kafka.trades}")
             open_store = partial(Store.open, settings.db, source=identity)
             ended = threading.Event()  # Spark calls the sink on a thread of its own
-            sink = Sink(open_store, settings.detect.shards, process.clock.now_ns, ended.wait)
+            sink = Sink(open_store, settings.detect.shards, settings.rules, process.clock.now_ns, ended.wait)
             stack.callback(sink.close)
             if settings.jsonl is not None:
                 jsonl = JsonLines.open(Path(settings.jsonl), sink.changes_after)

@@ -3,7 +3,8 @@
 A micro-batch that is told twice changes nothing; a database that is away is waited for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -30,6 +31,8 @@ class Batch(Struct, frozen=True):
 
     Attributes
     ----------
+    rules
+        The configuration's section ``rules`` with which it was found, as JSON.
     unnamed
         How many inputs that name no lane were set aside so far.
     now_ts
@@ -39,6 +42,7 @@ class Batch(Struct, frozen=True):
     query: str
     number: int
     shards: int
+    rules: str
     unnamed: int = 0
     now_ts: int = 0
 
@@ -52,6 +56,8 @@ class Sink:
         Opens the database for writing; asked again when it was away.
     shards_count
         Into how many parts the lanes are divided.
+    rules
+        The configuration's section ``rules``.
     clock_ns
         Our wall clock.
     wait
@@ -76,6 +82,7 @@ class Sink:
         self,
         open_store: Callable[[], Store],
         shards_count: int,
+        rules: Mapping[str, Any],
         clock_ns: Callable[[], int],
         wait: Callable[[float], bool],
     ) -> None:
@@ -83,6 +90,7 @@ class Sink:
         self.followers: list[Callable[[], object]] = []
         self._open = open_store
         self._shards = shards_count
+        self._rules = msgspec.json.encode(rules).decode()
         self._clock_ns = clock_ns
         self._wait = wait
         self._store: Store | None = open_store()
@@ -137,13 +145,18 @@ class Sink:
                 return new
 
     def _commit(self, store: Store, query: str, number: int, told: list[shards.Told]) -> bool:
-        last, name = self._last or Batch(query, -1, self._shards), store.name
+        last, name = self._last or Batch(query, -1, self._shards, self._rules), store.name
         if last.query != query:
             raise ConfigError(
                 f"detect.checkpoint: expected the one that {name} was filled from (query {last.query}), found another "
                 f"one (query {query}); {ANEW}"
             )
         if number <= last.number:
+            if last.rules != self._rules:  # Spark's state would go on from what the database does not hold
+                raise ConfigError(
+                    f"rules: expected {last.rules}, with which micro-batch {number} was found, which Spark now does "
+                    f"once more, found {self._rules}; start once with the rules of before, then change them"
+                )
             return False
         if number != last.number + 1:
             raise ConfigError(
@@ -154,6 +167,7 @@ class Sink:
             query,
             number,
             self._shards,
+            self._rules,
             sum((part.unnamed for part in told), last.unnamed),
             max([last.now_ts, *(part.now_ts for part in told)]),
         )
