@@ -179,18 +179,19 @@ def test_the_end_tells_the_last_row_of_each_partition_and_what_each_lane_has_nam
     config = broker.config()
     tape = Tape(BTC, DOGE).trade(0, "100").gap("0.5", 2, 4).clock(1, 1).trade("1.5", "101").clock(1, 1, lane=1)
     put(config, tape.rows(), first=7)
-    end = end_of(config)
+    end = end_of(config, "s")
     places = [codec.part_of(lane, 4) for lane in (BTC, DOGE)]
     assert len(set(places)) == 2
     assert end.last == {places[0]: Origin("s", 4, 10), places[1]: Origin("s", 4, 11)}
     assert end.ledgers == {BTC: Ledger(5, ((2, 4),)), DOGE: Ledger(-1, ())}
     assert not end.expired
+    assert not end_of(config, "another").ledgers
 
 
 def test_a_lane_that_has_not_ticked_yet_is_known_by_its_rows(broker: RunningBroker) -> None:
     config = broker.config()
     put(config, Tape(BTC).trade(0, "100", number=41).gap("0.5", 42, 44).rows())
-    assert end_of(config).ledgers == {BTC: Ledger(44, ((42, 44),))}
+    assert end_of(config, "s").ledgers == {BTC: Ledger(44, ((42, 44),))}
 
 
 def test_a_clock_that_ticked_long_ago_is_looked_for(broker: RunningBroker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,13 +205,13 @@ def test_a_clock_that_ticked_long_ago_is_looked_for(broker: RunningBroker, monke
         list(sender.send(tape.rows().part(at, at + 1), at))
     while sender.unanswered:
         sender.poll(0.01)
-    assert end_of(config).ledgers == {BTC: Ledger(601, ((1, 3),))}
+    assert end_of(config, "s").ledgers == {BTC: Ledger(601, ((1, 3),))}
 
 
 def test_messages_of_others_at_the_end_are_passed_over(broker: RunningBroker) -> None:
     config = broker.config(partitions=1)
     put(config, Tape(BTC).trade(0, "100").clock(1, 1).rows())
-    before = end_of(config)
+    before = end_of(config, "s")
     for value in (b"hello", None, b"\xff", b"5", b'{"origin":"x"}', b'{"origin":"s:1:-5"}', b'{"origin":7}'):
         send(config, value)
     producer = Producer({**config.client(), "transactional.id": "somebody"})
@@ -220,7 +221,7 @@ def test_messages_of_others_at_the_end_are_passed_over(broker: RunningBroker) ->
         producer.begin_transaction()
         producer.produce(config.trades, b"later", timestamp=soon_ms + number)
         producer.commit_transaction(10)
-    assert end_of(config) == before
+    assert end_of(config, "s") == before
     assert before.last == {0: Origin("s", 1, 1)}
 
 

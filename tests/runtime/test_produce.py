@@ -30,7 +30,7 @@ from tapewatch.clock import SystemClock
 from tapewatch.detect.core import Ledger
 from tapewatch.errors import ConfigError, FeedError
 from tapewatch.model import Kind, Lane, Rows, RowTuple
-from tapewatch.runtime.produce import Produce
+from tapewatch.runtime.produce import Produce, source_id
 from tapewatch.runtime.source import LaneStatus, Resume
 from tapewatch.runtime.tape import TapeSource
 from tapewatch.store.records import Quarantined, Source
@@ -350,7 +350,7 @@ def test_what_a_live_source_misses_while_its_broker_is_away_becomes_a_gap(
     assert gaps
     missing = [trade_id for first, last in gaps for trade_id in range(first, last + 1)]
     assert sorted(trades + missing) == list(range(venue.next_id))
-    assert end_of(config).ledgers[BTC] == Ledger(venue.next_id - 1, tuple(gaps))
+    assert end_of(config, source_id(venue.identity)).ledgers[BTC] == Ledger(venue.next_id - 1, tuple(gaps))
 
 
 def test_a_stop_while_the_broker_is_away_ends_and_the_next_start_tells_what_is_missing(

@@ -99,7 +99,7 @@ class Produce:
         tape = identity.kind == TAPE
         name = source_id(identity)
         make_topics(config)
-        end = end_of(config, ledgers=not tape)
+        end = end_of(config, None if tape else name)
         self._at = _position(end, identity, config)
         self._aside_at = set_aside(config, aside_prefix(config, name)) if tape else 0
         self._aside: list[Quarantined] = []

@@ -28,6 +28,20 @@ REFUSALS = (
 )
 """Errors that stay until a person has changed a setting, here or there."""
 
+PASSING = (
+    KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError.INVALID_REPLICATION_FACTOR,  # other brokers may start yet
+    KafkaError.KAFKA_STORAGE_ERROR,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NETWORK_EXCEPTION,
+    KafkaError.NOT_CONTROLLER,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.REASSIGNMENT_IN_PROGRESS,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.THROTTLING_QUOTA_EXCEEDED,
+)
+"""What a broker says while it or another one starts, stops, or has too much to do."""
+
 _NEW = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART)
 """What is said of a topic that was just made."""
 
@@ -147,7 +161,4 @@ def patient(client: Any, ask: Callable[[], Any], about: str, timeout_s: float = 
 def refusal(error: KafkaError, about: str) -> TapewatchError:
     """Make an error of ours of the broker's: `BrokerAwayError` where asking again may help, else `ConfigError`."""
     ours = error.code() < 0 and error.code() not in REFUSALS  # librdkafka's own: no answer, no connection
-    passing = (
-        ours or error.retriable() or error.code() == KafkaError.INVALID_REPLICATION_FACTOR
-    )  # brokers may start yet
-    return (BrokerAwayError if passing else ConfigError)(f"{about}: {words(error)}")
+    return (BrokerAwayError if ours or error.code() in PASSING else ConfigError)(f"{about}: {words(error)}")

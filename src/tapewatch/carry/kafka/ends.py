@@ -62,7 +62,7 @@ class End(NamedTuple):
     expired
         Whether a partition has lost messages and holds no row of ours.
     ledgers
-        Highest id named, and open gaps, of each lane that ticked lately.
+        Highest id named, and open gaps, of each lane that ticked lately; empty where they were not wanted.
     """
 
     partitions: int
@@ -71,13 +71,13 @@ class End(NamedTuple):
     ledgers: dict[Lane, Ledger]
 
 
-def end_of(config: KafkaConfig, *, ledgers: bool = True, timeout_s: float = ANSWER_S) -> End:
+def end_of(config: KafkaConfig, ledgers_of: str | None = None, timeout_s: float = ANSWER_S) -> End:
     """Look at the end of the topic of rows; what others have sent to it is passed over.
 
     Parameters
     ----------
-    ledgers
-        Whether they are wanted: a minute of rows is read for them.
+    ledgers_of
+        The source whose ledgers are wanted: a minute of its rows is read for them.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def end_of(config: KafkaConfig, *, ledgers: bool = True, timeout_s: float = ANSW
                 expired |= partition.low > 0
                 continue
             message, last[number] = newest
-            if ledgers:
+            if last[number].source == ledgers_of:
                 known |= _ledgers(partition, message)
     return End(count, last, expired, known)
 
