@@ -64,6 +64,7 @@ def tape(tmp_path: Path) -> Path:
         (["run", "--source", "tape:"], "run.source: expected tape:PATH, found no path"),
         (["run", "--source", "tape:no/such.csv"], "no/such.csv: expected a recorded tape, found no such file"),
         (["run", "--source", "tape:x.csv", "--symbols", "BTC-USD"], "a tape brings its own symbols"),
+        (["produce", "--source", "tape:x.csv", "--symbols", "BTC-USD"], "a tape brings its own symbols"),
         (
             ["run", "--source", "simulated", "--set", "dashboard.port=abc"],
             "dashboard.port in flag: expected a whole number",

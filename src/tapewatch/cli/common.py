@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tapewatch.config import Settings
+from tapewatch.errors import ConfigError
 
 DEFAULT_FILE = Path("tapewatch.toml")
 SECTIONS = ("capture", "dashboard", "detect", "exchange", "kafka", "rules", "run", "stack", "top")
@@ -59,6 +60,19 @@ def say(topic: str, text: str) -> None:
 def listed(names: str | None) -> list[str] | None:
     """Split a list that a person has typed."""
     return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+
+
+def with_symbols(given: Settings, symbols: str | None) -> Settings:
+    """Take the products that a person has named, where the source is one that can be asked for products.
+
+    Raises
+    ------
+    ConfigError
+        It is a tape.
+    """
+    if symbols is not None and str(given.plain("run").get("source", "")).startswith("tape:"):
+        raise ConfigError("--symbols chooses what to capture; a tape brings its own symbols")
+    return given.with_flags("capture", symbols=listed(symbols))
 
 
 def shared(config: Path | None, set_: list[str] | None) -> tuple[str, ...]:

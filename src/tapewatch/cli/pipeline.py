@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tapewatch.cli.common import ConfigOption, DbOption, HostOption, SetOption, listed, say, settings
+from tapewatch.cli.common import ConfigOption, DbOption, HostOption, SetOption, say, settings, with_symbols
 
 if TYPE_CHECKING:
     from tapewatch.carry.kafka.config import KafkaConfig
@@ -57,7 +57,7 @@ def produce(
 
     telemetry.configure("WARNING")
     given = settings(config, set_).with_flags("run", source=source, speed=speed, health_port=health_port, host=host)
-    given = given.with_flags("capture", symbols=listed(symbols)).with_flags("kafka", brokers=brokers, trades=topic)
+    given = with_symbols(given, symbols).with_flags("kafka", brokers=brokers, trades=topic)
     chosen = opening.Settings(
         run=given.section("run", opening.RunConfig),
         capture=given.section("capture", CaptureConfig),

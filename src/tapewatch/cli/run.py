@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tapewatch.cli.common import DB_NAMES, ConfigOption, DbOption, SetOption, listed, say, settings, shared
-from tapewatch.errors import ConfigError
+from tapewatch.cli.common import DB_NAMES, ConfigOption, DbOption, SetOption, say, settings, shared, with_symbols
 
 if TYPE_CHECKING:
     from tapewatch.config import Settings
@@ -68,9 +67,7 @@ def run(
         "dashboard": False if no_dashboard else None,
     }
     given = settings(config, set_).with_flags("run", **flags).with_flags("dashboard", port=port)
-    given = given.with_flags("capture", symbols=listed(symbols))
-    if symbols is not None and str(given.plain("run").get("source", "")).startswith("tape:"):
-        raise ConfigError("--symbols chooses what to capture; a tape brings its own symbols")
+    given = with_symbols(given, symbols)
     _serve(given, fresh=False, verbose=verbose, flags=shared(config, set_))
 
 
