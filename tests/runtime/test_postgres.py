@@ -96,6 +96,16 @@ def test_one_that_was_killed_comes_back_where_it_was(server: Server) -> None:
         assert asked(server, "SELECT 1") == (1,)
 
 
+def test_it_listens_where_it_is_told_to_if_nobody_else_does(server: Server) -> None:
+    with socket.create_server((postgres.HOST, 0)) as other:
+        port = other.getsockname()[1]
+        server.start(port)
+        assert server.port != port
+        server.stop()
+    server.start(port)
+    assert server.port == port
+
+
 def test_another_instance_finds_the_one_that_runs(server: Server) -> None:
     server.start()
     other = Server(server.home, find(), durable=False)

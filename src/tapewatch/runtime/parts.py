@@ -20,9 +20,12 @@ from tapewatch.runtime.opening import SIMULATED, TAPE
 from tapewatch.runtime.supervise import OURS
 from tapewatch.store.sql import Store
 
+POSTGRESQL = "postgresql"
+
 PORTS = {
     "kafka": 9092,
     "controller": 9093,
+    POSTGRESQL: 5432,
     "exchange": 8720,
     "rest": 8730,
     "produce": 8712,
@@ -35,7 +38,6 @@ PORTS = {
 IDENTITY = ("kafka", "exchange")
 """What a topic and a database know their source by: these ports stay, whatever happens."""
 
-POSTGRESQL = "postgresql"
 PROBE_S = 3.0
 
 

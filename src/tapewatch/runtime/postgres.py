@@ -131,11 +131,14 @@ class Server:
         """Address of a database, with the password: never for a person's eyes, nor for a log."""
         return f"postgresql+psycopg://{USER}:{self._password.read_text().strip()}@{HOST}:{self.port}/{database}"
 
-    def start(self) -> None:
+    def start(self, port: int | None = None) -> None:
         """Start, unless it runs already; make its data first where there are none. Returns when it answers.
 
-        One that was killed comes back at its port, where those who know its address wait for it; if somebody else has
-        taken that, and after an orderly stop, it is a free one.
+        Parameters
+        ----------
+        port
+            Where to listen; None: where one that was killed did, since those who know its address wait there, or else
+            at a free one. If somebody else has taken it, it is a free one, too.
 
         Raises
         ------
@@ -145,12 +148,12 @@ class Server:
         if self.pid is not None:
             return
         noted = self._noted()
-        port = int(noted[3]) if noted else _free_port()
+        at = port or (int(noted[3]) if noted else _free_port())
         self._bury()
         if not self.data.exists():
             self._make()
         for attempt in range(1, TRIES + 1):
-            options = [f"-p {port}", f"-c listen_addresses={HOST}", "-c unix_socket_directories=''"]
+            options = [f"-p {at}", f"-c listen_addresses={HOST}", "-c unix_socket_directories=''"]
             options += [] if self._durable else RECKLESS
             wait = ("--wait", f"--timeout={START_S}", f"--log={self.log}", f"--options={' '.join(options)}")
             done = self._run("pg_ctl", "start", f"--pgdata={self.data}", *wait)
@@ -158,7 +161,7 @@ class Server:
                 return
             if attempt == TRIES:
                 raise StoreError(f"PostgreSQL does not start: {self._last_words() or _one_line(done)}; see {self.log}")
-            port = _free_port()
+            at = _free_port()
 
     def create(self, database: str = USER) -> None:
         """Make a database, unless it is there.

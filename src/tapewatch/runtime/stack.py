@@ -94,7 +94,9 @@ class Stack:
         jars = await self._unless_stopped(self._fetch)
         if jars is None:
             return
-        await asyncio.to_thread(_start_database, server)  # to its end, which is near: half a start cannot be found
+        await asyncio.to_thread(
+            _start_database, server, kept.ports[POSTGRESQL]
+        )  # to its end, which is near: half a start cannot be found
         self._healthy(_database(server), self._process.seconds)
         described = await self._unless_stopped(
             lambda: parts(self._home, kept, jars, server.url(), flags=self._flags, rate=self._config.rate)
@@ -232,8 +234,8 @@ def _database(server: postgres.Server) -> Part:
     return Part(POSTGRESQL, (), POSTGRESQL, address)
 
 
-def _start_database(server: postgres.Server) -> None:
-    server.start()
+def _start_database(server: postgres.Server, port: int | None = None) -> None:
+    server.start(port)
     server.create()
 
 
