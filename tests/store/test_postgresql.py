@@ -61,6 +61,19 @@ class TestNotLetIn:
         assert said.endswith(": there is no PostgreSQL that answers; start it, or check host and port in --db")
         assert f":{port}/" in said
 
+    @pytest.mark.parametrize("where", ["&sslrootcert=/no/such.pem", "&sslrootcert=/dev/null"])
+    def test_tls_without_its_files(self, where: str) -> None:
+        def accept() -> None:  # speaks TLS, as far as a client without the authority's certificate gets
+            connection, _ = server.accept()
+            connection.recv(8)
+            connection.sendall(b"S")
+            connection.close()
+
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            threading.Thread(target=accept, daemon=True).start()
+            url = f"postgresql://me@127.0.0.1:{server.getsockname()[1]}/name?sslmode=verify-ca{where}"
+            assert "its TLS cannot be set up; check sslmode, sslrootcert" in refused(url)
+
     def test_no_such_host(self, database: PostgresqlDatabase) -> None:
         assert "no PostgreSQL that answers" in refused(changed(database, host="no.such.host.invalid"))
 

@@ -31,10 +31,14 @@ BUSY = "the server takes no more connections; end some, or raise its max_connect
 STARTING = "the server is starting or stopping; try again in a moment"
 NO_DATABASE = "the server has no database of that name; make it with createdb, or choose another one with --db"
 
+TLS = "its TLS cannot be set up; check sslmode, sslrootcert, sslcert and sslkey in --db"
+
 AWAY = (UNREACHABLE, BUSY, STARTING, LOST)
 """What may pass by itself."""
 
 PLAIN_CONNECTING = {
+    "certificate": TLS,  # before the words for a file that a socket is
+    "private key file": TLS,
     "no password supplied": "the server wants a password; put it into --db, PGPASSWORD or ~/.pgpass",
     "authentication failed": LOGIN,
     "no pg_hba.conf entry": LOGIN,
