@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from support import databases
-from support.brokers import RunningBroker, send
+from support.brokers import RunningBroker, messages, send
 from support.databases import PostgresqlDatabase, SqliteDatabase
 from support.faults import (
     AFTER_S,
@@ -26,7 +27,7 @@ from support.faults import (
 from support.markets import in_order, legal, seeded
 from support.parity import backtested, recorded, remembered, run_embedded, same
 from support.pipeline import detect, done, produce
-from support.runs import memory
+from support.runs import Memory, memory
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.model import NS
 from tapewatch.runtime.postgres import Server
@@ -128,7 +129,8 @@ def run_through(
     rng = random.Random(seed)  # noqa: S311  # no secret depends on it
     slowly = ("--speed", str(span_s / seconds))
     producer = Supervised("produce", produce(kafka, f"tape:{tape}", *slowly), folder / "produce.log")
-    command = [*detect(kafka, place, folder), "--set", "detect.shards=3"]
+    lines = folder / "changes.jsonl"
+    command = [*detect(kafka, place, folder), "--set", "detect.shards=3", "--jsonl", str(lines)]
     few = ("--set", f"detect.rows_per_batch={ROWS_PER_BATCH}")
     detector = Supervised("detect", [*command, *few], folder / "detect.log")
     scene = Scene(broker, durable, kafka, producer, detector, rng)
@@ -151,6 +153,16 @@ def run_through(
     for lane, counts in counters.items():
         assert (found.counters[lane][trades], found.counters[lane][gaps]) == (counts[trades], counts[gaps])
     assert [raw for *_, raw in found.quarantine] == [POISON]
+    told_to_others(kafka, lines, found)
+
+
+def told_to_others(kafka: KafkaConfig, lines: Path, found: Memory) -> None:
+    """Compare what others read: the file has the log, line by line; the topic ends with the last word on each."""
+    logged = [(change.ordinal, change.change, msgspec.to_builtins(change.anomaly)) for change in found.told()]
+    written = [msgspec.json.decode(line) for line in lines.read_bytes().splitlines()]
+    assert [(line["ordinal"], line["change"], line["anomaly"]) for line in written] == logged
+    last = {(message.key() or b"").decode(): message.value() for message in messages(kafka, kafka.anomalies)}
+    assert last == {change.anomaly.id: msgspec.json.encode(change.anomaly) for change in found.told()}
 
 
 def test_a_replay_in_which_every_part_is_killed_once(
