@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
+from support import pipeline
 from support.brokers import RunningBroker, broker
 from support.databases import fresh, postgresql
 from tapewatch.carry.kafka.config import KafkaConfig
@@ -21,7 +22,6 @@ from tapewatch.carry.kafka.topics import make_topics
 from tapewatch.clock import SystemClock
 from tapewatch.model import NS, PRICE_SCALE, ROW, Kind, Lane, Rows
 from tapewatch.runtime import spark
-from tapewatch.runtime.jars import cache
 from tapewatch.runtime.postgres import Server
 from tapewatch.runtime.progress import read
 from tapewatch.runtime.sink import Sink
@@ -119,13 +119,10 @@ def settings(**others: Any) -> DetectConfig:
 
 @contextmanager
 def session(config: DetectConfig) -> Iterator[Any]:
-    """Start Spark, and end it."""
-    made = spark.session(config, cache())
-    made.sparkContext.setLogLevel("ERROR")
-    try:
+    """Start Spark without its warnings, and end it."""
+    with pipeline.spark(config) as made:
+        made.sparkContext.setLogLevel("ERROR")
         yield made
-    finally:
-        made.stop()
 
 
 def finished(query: Any, seconds: float) -> Run:
