@@ -43,7 +43,8 @@ def expire(config: KafkaConfig) -> None:
     """Let a topic forget all that it holds."""
     high = {message.partition(): (message.offset() or 0) + 1 for message in messages(config, config.trades)}
     places = [TopicPartition(config.trades, number, offset) for number, offset in high.items()]
-    for future in AdminClient(config.client()).delete_records(places).values():
+    admin = AdminClient(config.client())
+    for future in admin.delete_records(places).values():
         future.result(10)
 
 
