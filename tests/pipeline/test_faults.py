@@ -29,7 +29,7 @@ from support.parity import backtested, recorded, remembered, run_embedded, same
 from support.pipeline import detect, done, produce
 from support.runs import Memory, memory
 from tapewatch.carry.kafka.config import KafkaConfig
-from tapewatch.model import NS
+from tapewatch.model import NS, Anomaly, Change
 from tapewatch.runtime.postgres import Server
 
 PARTITIONS = 3
@@ -158,9 +158,12 @@ def run_through(
 
 def told_to_others(kafka: KafkaConfig, lines: Path, found: Memory) -> None:
     """Compare what others read: the file has the log, line by line; the topic ends with the last word on each."""
-    logged = [(change.ordinal, change.change, msgspec.to_builtins(change.anomaly)) for change in found.told()]
     written = [msgspec.json.decode(line) for line in lines.read_bytes().splitlines()]
-    assert [(line["ordinal"], line["change"], line["anomaly"]) for line in written] == logged
+    read = [
+        Change(line["change"], line["at"], line["ordinal"], msgspec.convert(line["anomaly"], Anomaly))
+        for line in written
+    ]
+    assert read == found.told()
     last = {(message.key() or b"").decode(): message.value() for message in messages(kafka, kafka.anomalies)}
     assert last == {change.anomaly.id: msgspec.json.encode(change.anomaly) for change in found.told()}
 
