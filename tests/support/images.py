@@ -1,5 +1,6 @@
 """The Dockerfile as data: its stages, each a list of instructions with lines that go on joined."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -56,10 +57,11 @@ def build_wheel(folder: Path) -> Path:
     return wheel
 
 
-def run(command: str, wheels: Path, folder: Path) -> str:
-    """Run a command of the Dockerfile here: this Python instead of the image's, our folder of wheels."""
-    here = re.sub(r"^python ", f"{sys.executable} ", re.sub(r"^pip ", "python -m pip ", command))
+def run(command: str, wheels: Path, folder: Path, python: str | Path = sys.executable) -> str:
+    """Run a command of the Dockerfile here: another Python instead of the image's, our folder of wheels."""
+    here = re.sub(r"^python ", f"{python} ", re.sub(r"^pip ", "python -m pip ", command))
     here = here.replace(WHEELS, str(wheels))
-    done = subprocess.run(["sh", "-c", here], capture_output=True, text=True, check=False, cwd=folder)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(["sh", "-c", here], capture_output=True, text=True, check=False, cwd=folder, env=environment)
     assert done.returncode == 0, f"{here}\n{done.stderr[-2_000:]}"
     return done.stdout
