@@ -3,7 +3,7 @@
 Run: ``make bench-scale``, or ``PYTHONPATH=tests:benchmarks .venv/bin/python
 benchmarks/scale/bench_steady.py [SECONDS [RATE [SHARDS [PARTITIONS]]]]``.
 Exchange, producer and detector are
-processes of their own, as a person starts them; only a limit of pct_spike is lowered (0.02 %), so that
+processes of their own, as a person starts them; only a limit of pct_spike is lowered (0.01 %), so that
 there are anomalies enough to measure. A reader asks PostgreSQL every 20 ms for new changes; how long after
 the receive time of the trade that opened an anomaly its change can be read is the latency, the asking included.
 """
@@ -28,12 +28,12 @@ from support.databases import PostgresqlDatabase, fresh
 from support.pipeline import detect, produce
 from tapewatch.model import NS
 
-SECONDS, RATE, SHARDS, PARTITIONS = 60.0, 5_000, 1, 2
+SECONDS, RATE, SHARDS, PARTITIONS = 60.0, 5_000, 2, 4
 ASK_EVERY_S = 0.02
 WARM_S, WARM_BATCHES = 400.0, 200
 """Until then half of the JVM's time goes into compiling itself."""
 BOUND_S = 1.5
-LOW = ("--set", "rules.pct_spike.threshold_pct=0.02", "--set", "rules.pct_spike.quiet_s=1")
+LOW = ("--set", "rules.pct_spike.threshold_pct=0.01", "--set", "rules.pct_spike.quiet_s=1")
 
 
 class Look(NamedTuple):

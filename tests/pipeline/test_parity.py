@@ -11,7 +11,7 @@ from support.databases import PostgresqlDatabase, SqliteDatabase
 from support.parity import SHARDS, Pipeline, agreed, cascade, hour, quiet, remembered, run_embedded, same
 from support.pipeline import spark
 from tapewatch.detect.rules import RULES
-from tapewatch.runtime.spark import DetectConfig, labels_of
+from tapewatch.runtime.spark import FILES, DetectConfig, labels_of, on_disk
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,12 @@ def test_each_shard_has_a_task_of_its_own(session: Any, shards: int) -> None:
     dealt = session.createDataFrame([(label,) for label in labels], "shard int").repartition(shards, "shard")
     tasks = dealt.selectExpr("spark_partition_id() AS task", "shard").collect()
     assert sorted((row.task, row.shard) for row in tasks) == list(enumerate(labels))
+
+
+def test_only_on_a_disk_a_checkpoint_is_written_as_on_a_disk(session: Any) -> None:
+    assert session.conf.get(FILES[0]) == FILES[1]
+    assert [on_disk(session, place) for place in ("data/x", "/x", "file:/x", "file:///x")] == [True] * 4
+    assert not any(on_disk(session, place) for place in ("hdfs://h/x", "s3a://bucket/x"))
 
 
 def test_an_hour_of_a_simulated_market_with_everything_going_wrong(
