@@ -136,7 +136,7 @@ def catch_up(made: Any, at: Place, kafka: KafkaConfig, config: DetectConfig) -> 
     """Detect on everything that a topic holds, into a database of its own."""
     config = replace(config, checkpoint=str(at.folder / f"checkpoint-{next(_numbers)}"))
     open_store = partial(Store.open, fresh(at.server).url, source=Source("kafka", kafka.trades))
-    sink = Sink(open_store, config.shards, SystemClock().now_ns, lambda _: True)
+    sink = Sink(open_store, config.shards, {}, SystemClock().now_ns, lambda _: True)
     frame = spark.told_of(made, kafka, config, {})
     started = time.perf_counter()
     query = spark.start(frame, sink, config, once=True)
