@@ -118,6 +118,11 @@ def test_feed_of_a_dead_runtime(now):
         (Source("tape", "/days/crash"), "Replay", "No live market: the recorded tape /days/crash."),
         (Source("coinbase", "wss://feed.coinbase.com"), "Coinbase", "The live feed of feed.coinbase.com."),
         (
+            Source("kafka", "MkU3OEVBNTcwNTJENDM2Qg/tapewatch.trades"),
+            "Kafka",
+            "The rows of Kafka's topic tapewatch.trades: a market's, a tape's or a simulation's.",
+        ),
+        (
             Source("coinbase", "ws://127.0.0.1:8720"),
             "127.0.0.1:8720",
             "A feed in Coinbase's format, from ws://127.0.0.1:8720.",

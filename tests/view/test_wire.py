@@ -102,6 +102,16 @@ def test_a_simulation_is_called_one(tmp_path):
     assert not any("coinbase" in each.label for each in shown.figures)
 
 
+def test_the_pipeline_is_called_by_its_own_names(tmp_path):
+    kafka = Source("kafka", "cluster/tapewatch.trades")
+    shown = picture(tmp_path, feed_row(LINK), source=kafka)
+    assert (shown.source, shown.word, figure(shown, "coinbase").value) == ("Kafka", "Live", "live")
+    assert not any(each.label == "frame to store" for each in shown.figures)
+    (tmp_path / "y").mkdir()
+    dead = picture(tmp_path / "y", feed_row(LINK), source=kafka, wall_ns=NOW + 60 * NS)
+    assert "tapewatch detect" in dead.banner.more
+
+
 def test_gaps_that_are_open_stand_out(tmp_path):
     shown = picture(tmp_path, feed_row(LINK, gaps_opened=9, gaps_filled=7, gaps_given_up=1, quarantined=2))
     assert (figure(shown, "gaps").value, figure(shown, "gaps").tone) == ("1 open, 7 filled, 1 given up", "warn")

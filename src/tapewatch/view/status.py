@@ -100,6 +100,13 @@ class Status(Struct, frozen=True):
         return self.source is not None and self.source.kind == "simulated"
 
     @property
+    def program(self) -> str:
+        """Command of ours that fills the database."""
+        if self.source is not None and self.source.kind == "kafka":
+            return "detect"
+        return "demo" if self.simulated else "run"
+
+    @property
     def armed(self) -> frozenset[str]:
         """Rules that are armed on at least one lane."""
         return frozenset(rule for row in self.feed for rule in row.armed)

@@ -117,8 +117,8 @@ def source_words(source: Source | None) -> tuple[str, str]:
     Returns
     -------
     badge, more
-        "Simulated", "Replay" or "Coinbase", and a sentence for who asks; both "" before there is a source. A feed that
-        speaks Coinbase's protocol from elsewhere is called by its host.
+        "Simulated", "Replay", "Kafka" or "Coinbase", and a sentence for who asks; both "" before there is a source. A
+        feed that speaks Coinbase's protocol from elsewhere is called by its host.
     """
     match source:
         case None:
@@ -127,6 +127,9 @@ def source_words(source: Source | None) -> tuple[str, str]:
             return "Simulated", f"No real market: an exchange simulated on this machine, seed {seed}."
         case Source(kind="tape", address=path):
             return "Replay", f"No live market: the recorded tape {path}."
+        case Source(kind="kafka", address=address):
+            topic = address.rpartition("/")[2]
+            return "Kafka", f"The rows of Kafka's topic {topic}: a market's, a tape's or a simulation's."
     host = urlsplit(source.address).hostname or source.kind
     if host == "coinbase.com" or host.endswith(".coinbase.com"):
         return "Coinbase", f"The live feed of {host}."

@@ -141,7 +141,7 @@ class Now(Struct, frozen=True):
     now, speed
         The lanes' clock when this was made, s, and how fast it runs; 0 where it stands.
     source, source_more
-        Where the data come from: "Simulated", "Replay", "Coinbase", and a sentence; "" before there is a source.
+        Where the data come from: "Simulated", "Replay", "Kafka", "Coinbase", and a sentence; "" before there is one.
     headline, rest, counts, severity
         The verdict: "Abnormal now", "ENA-USD rose 11.06 %, 44× the limit", open events by severity, the worst.
     as_of
@@ -222,7 +222,7 @@ def _banner(now: Status) -> Banner | None:
     why = _sentence(now.reason)
     match now.state:
         case "stale" if not now.running:
-            again = f"Start tapewatch {'demo' if now.simulated else 'run'} again; this page goes on by itself."
+            again = f"Start tapewatch {now.program} again; this page goes on by itself."
             return Banner("bad", "Not running.", f"{why} {as_of}", again)
         case "stale":
             return Banner("bad", "Silent feed.", f"{why} {as_of}", _next_try(now))
@@ -246,15 +246,16 @@ def _next_try(now: Status) -> str:
 
 
 def _figures(now: Status) -> tuple[Figure, ...]:
-    latency = "–"
+    latency: tuple[Figure, ...] = ()
     if now.latency_p50_ms is not None and now.latency_p99_ms is not None:
-        latency = f"{number(now.latency_p50_ms, 0)} ms, p99 {number(now.latency_p99_ms, 0)} ms"
+        words = f"{number(now.latency_p50_ms, 0)} ms, p99 {number(now.latency_p99_ms, 0)} ms"
+        latency = (Figure("frame to store", words),)
     gaps = [f"{number(now.gaps_open, 0)} open" if now.gaps_open else "", f"{number(now.gaps_filled, 0)} filled"]
     gaps += [f"{number(now.gaps_given_up, 0)} given up" if now.gaps_given_up else ""]
     any_gap = now.gaps_open or now.gaps_filled or now.gaps_given_up
     return (
         *_connections(now),
-        Figure("frame to store", latency),
+        *latency,
         Figure("trades", f"{number(now.trades_per_min, 0)} a minute"),
         Figure("gaps", ", ".join(part for part in gaps if part) if any_gap else "0", "warn" if now.gaps_open else ""),
         Figure("quarantined", number(now.quarantined, 0), "warn" if now.quarantined else ""),
@@ -283,8 +284,9 @@ def _connections(now: Status) -> list[Figure]:
             figures.append(Figure(name, f"tape, {number(now.speed, 0 if now.speed >= 1 else 1)}×"))
         elif since:
             figures.append(Figure(name, f"connected {duration((now.now_ns - min(since)) / NS)}"))
-        else:
-            figures.append(Figure(name, "waiting"))
+        else:  # by way of Kafka: who captures does not tell since when
+            known = any(each.state == "live" for each in lanes)
+            figures.append(Figure(name, "live" if known else "waiting"))
     return figures
 
 
