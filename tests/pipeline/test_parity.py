@@ -13,11 +13,15 @@ from support.pipeline import spark
 from tapewatch.detect.rules import RULES
 from tapewatch.runtime.spark import FILES, DetectConfig, labels_of, on_disk
 
+SNAPSHOTS = {"maintenanceInterval": "1s", "minDeltasForSnapshot": "2"}
+"""So that a short query has them."""
+
 
 @pytest.fixture(scope="module")
 def session(broker: RunningBroker) -> Iterator[Any]:
     """Run one Spark for all tapes; it is asked for behind the broker, which skips where there is no Java."""
-    with spark(DetectConfig(master="local[2]", shards=SHARDS)) as made:
+    often = {f"spark.sql.streaming.stateStore.{name}": value for name, value in SNAPSHOTS.items()}
+    with spark(DetectConfig(master="local[2]", shards=SHARDS, options=often)) as made:
         yield made
 
 
@@ -46,6 +50,8 @@ def test_an_hour_of_a_simulated_market_with_everything_going_wrong(
     tape = hour(tmp_path)
     found = agreed(tape, pipeline, postgresql_database, SqliteDatabase(tmp_path / "x.db"), 8)
     assert found.rules() == {rule.name for rule in RULES}
+    snapshots = list((tmp_path / "checkpoint" / "state").rglob("*.sst"))
+    assert snapshots  # else a restart reads every change of the state since the beginning
     run_embedded([tape], another := postgresql_database.another())
     same(remembered(another), found)
 

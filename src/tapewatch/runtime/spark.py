@@ -42,14 +42,8 @@ STATE_STORE = {
         "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
     ),
     "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
-    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
-    "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
 }
-"""What keeps small micro-batches short; see `FILES`, too.
-
-A micro-batch writes what has changed, not a snapshot of the state; and on a local disk Spark's checksums stand alone,
-where Hadoop would write its own beside each file, and start a process for the mode of each.
-"""
+"""A micro-batch writes what has changed; from time to time Spark writes a snapshot of the state."""
 
 FILES = (
     "spark.sql.streaming.checkpointFileManagerClass",
@@ -58,7 +52,8 @@ FILES = (
 """How a checkpoint on a local disk is written.
 
 Hadoop's other interface, Spark's choice, starts a process for each link that might be one: a dozen per micro-batch.
-Both rename a whole file into its place, which only a local disk does over an older one.
+Both rename a whole file into its place, which only a local disk does over an older one. Spark's checksums stand alone:
+Hadoop's would lie in a second file, which a kill may separate from the first.
 """
 
 
@@ -112,6 +107,7 @@ def session(config: DetectConfig, cache: Path) -> Any:
     made = builder.getOrCreate()
     if FILES[0] not in config.options and on_disk(made, config.checkpoint):
         made.conf.set(*FILES)
+        _local_files(made).setWriteChecksum(False)
     if not config.master.startswith(LOCAL):
         _ship(made.sparkContext)
     return made
@@ -119,8 +115,16 @@ def session(config: DetectConfig, cache: Path) -> Any:
 
 def on_disk(spark: Any, checkpoint: str) -> bool:
     """Tell whether a checkpoint lies in a file system that this machine has mounted."""
-    hadoop = spark.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001  # there is no other way to it from Python
-    return (urlsplit(checkpoint).scheme or urlsplit(hadoop.get("fs.defaultFS")).scheme) == "file"
+    return (urlsplit(checkpoint).scheme or urlsplit(_hadoop(spark).get("fs.defaultFS")).scheme) == "file"
+
+
+def _hadoop(spark: Any) -> Any:
+    return spark.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001  # there is no other way to it from Python
+
+
+def _local_files(spark: Any) -> Any:
+    # The one of this JVM, which all its tasks share; another class in its place ends the snapshots of the state.
+    return spark.sparkContext._jvm.org.apache.hadoop.fs.FileSystem.getLocal(_hadoop(spark))  # noqa: SLF001
 
 
 def _ship(context: Any) -> None:
@@ -204,5 +208,9 @@ def start(frame: Any, sink: Sink, config: DetectConfig, *, once: bool = False) -
 
     when: dict[str, Any] = {"availableNow": True} if once else {"processingTime": f"{config.trigger_s} seconds"}
     return (
-        frame.writeStream.option("checkpointLocation", config.checkpoint).foreachBatch(commit).trigger(**when).start()
+        frame.writeStream.queryName("tapewatch")
+        .option("checkpointLocation", config.checkpoint)
+        .foreachBatch(commit)
+        .trigger(**when)
+        .start()
     )
