@@ -1,6 +1,7 @@
 """One transaction per micro-batch: told twice, after an outage, or to the wrong database."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from functools import partial
 
 import msgspec
@@ -12,8 +13,8 @@ from support.views import anomaly, opened
 from tapewatch.errors import ConfigError, DatabaseAwayError
 from tapewatch.model import Lane
 from tapewatch.runtime.shards import Told
-from tapewatch.runtime.sink import Sink
-from tapewatch.store.records import FeedRow, Quarantined, Source
+from tapewatch.runtime.sink import BATCH, Sink
+from tapewatch.store.records import Clock, Commit, FeedRow, Quarantined, Source
 from tapewatch.store.sql import Store
 from tapewatch.telemetry import REGISTRY
 
@@ -110,9 +111,19 @@ def test_a_checkpoint_of_another_database_is_refused(database: Database) -> None
     with pytest.raises(ConfigError, match=r"detect\.checkpoint: expected one that stands before micro-batch 0, .* 4"):
         made.commit("q", 4, [])
     made.commit("q", 0, [])
+    made.commit("q", 1, [])
+    with pytest.raises(ConfigError, match=r"detect\.checkpoint: expected one that stands before micro-batch 2, .* 0"):
+        made.commit("q", 0, [])  # an older one, whose micro-batches are cut anew
     with pytest.raises(ConfigError, match=r"\(query q\), found another one \(query p\); .* begin anew"):
-        made.commit("p", 1, [])
+        made.commit("p", 2, [])
     made.close()
+
+
+def test_a_note_of_another_version_is_refused(database: Database) -> None:
+    with closing(Store.open(database.url, source=SOURCE)) as store:
+        store.commit(Commit(Clock(1, 1), state={BATCH: b'{"query":"q","number":3}'}))
+    with pytest.raises(ConfigError, match=r"expected the last micro-batch as this version of tapewatch notes it"):
+        sink(database)
 
 
 def test_a_micro_batch_is_not_done_once_more_with_other_rules(database: Database) -> None:

@@ -94,15 +94,14 @@ class Sink:
         self._clock_ns = clock_ns
         self._wait = wait
         self._store: Store | None = open_store()
-        self._last = _last(self._store)
+        self._last: Batch | None = None
         self._opened: dict[str, Anomaly] = {}  # of each shard that had rows since we began
         self._feed: dict[Lane, FeedRow] = {}
-        if self._last is not None and self._last.shards != shards_count:
+        try:
+            self._last = self._go_on(self._store)
+        except ConfigError:
             self.close()
-            raise ConfigError(
-                f"detect.shards: expected {self._last.shards}, into which the state of this checkpoint is divided, "
-                f"found {shards_count}; {ANEW}"
-            )
+            raise
 
     def changes_after(self, seq: int, limit: int) -> list[LoggedChange]:
         """Read the log of changes."""
@@ -144,6 +143,15 @@ class Sink:
                 self.trouble = None
                 return new
 
+    def _go_on(self, store: Store) -> Batch | None:
+        last = _last(store)
+        if last is not None and last.shards != self._shards:
+            raise ConfigError(
+                f"detect.shards: expected {last.shards}, into which the state of this checkpoint is divided, "
+                f"found {self._shards}; {ANEW}"
+            )
+        return last
+
     def _commit(self, store: Store, query: str, number: int, told: list[shards.Told]) -> bool:
         last, name = self._last or Batch(query, -1, self._shards, self._rules), store.name
         if last.query != query:
@@ -151,7 +159,7 @@ class Sink:
                 f"detect.checkpoint: expected the one that {name} was filled from (query {last.query}), found another "
                 f"one (query {query}); {ANEW}"
             )
-        if number <= last.number:
+        if number == last.number:
             if last.rules != self._rules:  # Spark's state would go on from what the database does not hold
                 raise ConfigError(
                     f"rules: expected {last.rules}, with which micro-batch {number} was found, which Spark now does "
@@ -194,4 +202,10 @@ class Sink:
 
 def _last(store: Store) -> Batch | None:
     kept = store.state(BATCH)
-    return None if kept is None else msgspec.json.decode(kept, type=Batch)
+    try:
+        return None if kept is None else msgspec.json.decode(kept, type=Batch)
+    except msgspec.DecodeError as error:
+        raise ConfigError(
+            f"{store.name}: expected the last micro-batch as this version of tapewatch notes it ({error}); go on with "
+            "the version that wrote it, or begin anew with another database and checkpoint"
+        ) from None
