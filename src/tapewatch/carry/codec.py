@@ -43,7 +43,7 @@ _RANGED = (Kind.GAP, Kind.FILLED)
 
 _NAME = re.compile(r"[^\x00-\x20:]{1,64}")
 _UNUSUAL = re.compile(r"[^0-9.]")
-_PRICE = re.compile(r"[0-9]+(\.[0-9]+)?")
+_PRICE = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")  # as it is read where nothing is unusual
 _Int = Annotated[int, Meta(ge=0, le=2**62)]  # to which a window or a gap can be added
 
 

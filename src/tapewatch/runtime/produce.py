@@ -245,9 +245,11 @@ async def serve(settings: Settings, say: Say) -> None:
 
 async def _tell(produce: Produce, process: Process) -> None:
     told: str | None = ""  # so that the first look is told, whatever it finds
+    since_s = 0.0
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         trouble = produce.trouble()
         if trouble != told:
-            process.say("sending" if trouble is None else "waiting", trouble or f"after {process.seconds:.1f} s")
-            told = trouble
+            waited = f"after {process.seconds - since_s:.1f} s"
+            process.say("sending" if trouble is None else "waiting", trouble or waited)
+            told, since_s = trouble, process.seconds

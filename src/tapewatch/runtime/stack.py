@@ -81,7 +81,10 @@ class Stack:
             standing.note(home)
             if ended := await asyncio.to_thread(standing.end_leftovers, home):
                 self._process.say("stack", f"ended {ended} processes that an earlier one had left")
-            await self._run(keep(home, named(self._config.source)), postgres.Server(home / POSTGRESQL, installation))
+            jars = await self._unless_stopped(self._fetch)
+            if jars is not None:  # only now, since a port that is chosen is nobody's until its server runs
+                kept = keep(home, named(self._config.source))
+                await self._run(kept, jars, postgres.Server(home / POSTGRESQL, installation))
         finally:
             try:
                 await self.end()
@@ -90,14 +93,12 @@ class Stack:
                 lock.release()
         self._process.say("stack", "stopped; its data are kept")
 
-    async def _run(self, kept: Kept, server: postgres.Server) -> None:
-        jars = await self._unless_stopped(self._fetch)
-        if jars is None:
-            return
+    async def _run(self, kept: Kept, jars: list[Path], server: postgres.Server) -> None:
+        began_s = self._process.seconds
         await asyncio.to_thread(
             _start_database, server, kept.ports[POSTGRESQL]
         )  # to its end, which is near: half a start cannot be found
-        self._healthy(_database(server), self._process.seconds)
+        self._healthy(_database(server), self._process.seconds - began_s)
         described = await self._unless_stopped(
             lambda: parts(self._home, kept, jars, server.url(), flags=self._flags, rate=self._config.rate)
         )
