@@ -116,8 +116,10 @@ def test_a_state_of_another_version_and_rows_that_have_expired_are_refused(
     config = broker.config(partitions=2)
     rows = jumps()
     fill(config, rows.part(0, 60))
-    command = detect(config, postgresql_database, tmp_path, "--once")
+    command = detect(config, postgresql_database, tmp_path, "--once", "--set", "run.source=simulated")
     done(command)
+    ((source,),) = postgresql_database.rows("SELECT value FROM meta WHERE key = 'source'")
+    assert '"seed":7' in source  # so that nobody takes it for a market
     found = memory(postgresql_database)
     assert found.changes
 

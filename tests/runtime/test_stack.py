@@ -243,6 +243,8 @@ class TestParts:
         assert "hidden" not in str([part.command for part in found])
         ours = [part.command for part in found if part.name != "kafka"]
         assert all(command[3:6][1:] == ("--set", "kafka.trades=t") for command in ours)
+        told = [part.name for part in found if "run.source=simulated" in part.command]
+        assert told == (["detect"] if source == "simulated" else [])
 
     async def test_nobody_who_answers_is_trouble(self, tmp_path: Path) -> None:
         with socket.socket() as closed:

@@ -118,6 +118,11 @@ def test_feed_of_a_dead_runtime(now):
         (Source("tape", "/days/crash"), "Replay", "No live market: the recorded tape /days/crash."),
         (Source("coinbase", "wss://feed.coinbase.com"), "Coinbase", "The live feed of feed.coinbase.com."),
         (
+            Source("kafka", "x/tapewatch.trades", seed=7),
+            "Simulated",
+            "No real market: an exchange simulated on this machine, seed 7, through Kafka.",
+        ),
+        (
             Source("kafka", "MkU3OEVBNTcwNTJENDM2Qg/tapewatch.trades"),
             "Kafka",
             "The rows of Kafka's topic tapewatch.trades: a market's, a tape's or a simulation's.",

@@ -110,6 +110,9 @@ def test_the_pipeline_is_called_by_its_own_names(tmp_path):
     (tmp_path / "y").mkdir()
     dead = picture(tmp_path / "y", feed_row(LINK), source=kafka, wall_ns=NOW + 60 * NS)
     assert "tapewatch detect" in dead.banner.more
+    (tmp_path / "z").mkdir()
+    made = picture(tmp_path / "z", feed_row(LINK), source=msgspec.structs.replace(kafka, seed=7))
+    assert (made.source, figure(made, "simulated exchange").value) == ("Simulated", "live")
 
 
 def test_gaps_that_are_open_stand_out(tmp_path):

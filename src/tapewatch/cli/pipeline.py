@@ -94,8 +94,9 @@ def detect(
     from tapewatch import telemetry
     from tapewatch.runtime.jars import cache
     from tapewatch.runtime.job import Settings, serve
-    from tapewatch.runtime.opening import RunConfig
+    from tapewatch.runtime.opening import SIMULATED, RunConfig
     from tapewatch.runtime.spark import DetectConfig
+    from tapewatch.simulate.exchange import ExchangeConfig
 
     telemetry.configure("WARNING")
     given = settings(config, set_).with_flags("run", db=db, jsonl=jsonl, health_port=health_port, host=host)
@@ -112,6 +113,7 @@ def detect(
         cache=cache(),
         once=once,
         host=run.host,
+        seed=given.section("exchange", ExchangeConfig).seed if run.source == SIMULATED else None,
     )
     asyncio.run(serve(chosen, say))
 

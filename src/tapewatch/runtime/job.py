@@ -44,7 +44,13 @@ LOST_ROWS = re.compile("KAFKA_DATA_LOSS|Some data may have been lost|OffsetOutOf
 
 
 class Settings(Struct, frozen=True):
-    """What ``tapewatch detect`` needs of the configuration."""
+    """What ``tapewatch detect`` needs of the configuration.
+
+    Attributes
+    ----------
+    seed
+        Of the simulated market that fills the topic; None: it is not known to be one.
+    """
 
     db: str
     jsonl: str | None
@@ -55,6 +61,7 @@ class Settings(Struct, frozen=True):
     cache: Path
     once: bool
     host: str = ports.HOST
+    seed: int | None = None
 
 
 async def serve(settings: Settings, say: Say) -> None:
@@ -76,7 +83,7 @@ async def serve(settings: Settings, say: Say) -> None:
             )
             await asyncio.to_thread(make_topics, settings.kafka)
             cluster = await asyncio.to_thread(cluster_of, settings.kafka)
-            identity = Source("kafka", f"{cluster}/{settings.kafka.trades}")
+            identity = Source("kafka", f"{cluster}/{settings.kafka.trades}", settings.seed)
             open_store = partial(Store.open, settings.db, source=identity)
             ended = threading.Event()  # Spark calls the sink on a thread of its own
             sink = Sink(open_store, settings.detect.shards, settings.rules, process.clock.now_ns, ended.wait)

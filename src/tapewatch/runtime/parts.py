@@ -151,6 +151,8 @@ def parts(
         source, where = VENUE, _set(ws_url=exchange.address, rest_url=f"http://{ports.HOST}:{at['rest']}")
     produce = (*OURS, "produce", *flags, *where, "--source", source, *brokers, "--health-port", str(at["produce"]))
     detect = (*OURS, "detect", *flags, "--set", f"detect.ui_port={at['spark']}", *brokers)
+    if kept.source == SIMULATED:  # so that nobody takes it for a market
+        detect += ("--set", f"run.source={SIMULATED}")
     detect += ("--health-port", str(at["detect"]), "--checkpoint", str(home / "checkpoint"))
     found += [
         Part(

@@ -25,11 +25,12 @@ class Source(Struct, frozen=True, omit_defaults=True):
     Attributes
     ----------
     kind
-        ``coinbase``, ``simulated`` or ``tape``.
+        ``coinbase``, ``simulated``, ``tape`` or ``kafka``.
     address
-        Of the venue's feed, or the path of the tape; empty for a simulated exchange of our own.
+        Of the venue's feed, the path of the tape, or Kafka's cluster and topic; empty for a simulated exchange of our
+        own.
     seed
-        Of a simulated market; None elsewhere.
+        Of a simulated market, through Kafka, too; None elsewhere.
     digest
         Of a tape: tells it from another one under the same path.
     """

@@ -97,7 +97,7 @@ class Status(Struct, frozen=True):
     @property
     def simulated(self) -> bool:
         """Whether the market is made on this machine."""
-        return self.source is not None and self.source.kind == "simulated"
+        return self.source is not None and (self.source.kind == "simulated" or self.source.seed is not None)
 
     @property
     def program(self) -> str:

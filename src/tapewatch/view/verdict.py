@@ -127,6 +127,8 @@ def source_words(source: Source | None) -> tuple[str, str]:
             return "Simulated", f"No real market: an exchange simulated on this machine, seed {seed}."
         case Source(kind="tape", address=path):
             return "Replay", f"No live market: the recorded tape {path}."
+        case Source(kind="kafka", seed=int(seed)):
+            return "Simulated", f"No real market: an exchange simulated on this machine, seed {seed}, through Kafka."
         case Source(kind="kafka", address=address):
             topic = address.rpartition("/")[2]
             return "Kafka", f"The rows of Kafka's topic {topic}: a market's, a tape's or a simulation's."
