@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from support.missing import lacking
@@ -17,9 +18,14 @@ from support.stacks import marked
 from tapewatch.errors import TapewatchError
 from tapewatch.runtime import postgres
 from tapewatch.runtime.jars import java
+from tapewatch.runtime.parts import PORTS, Kept
 
 TAPEWATCH = (sys.executable, "-m", "tapewatch", "stack")
 PARTS = ["postgresql", "kafka", "exchange", "produce", "detect", "dashboard"]
+
+
+FIRST_PORT = 29_200
+"""Tests of other commands take their default ports while a stack is down."""
 
 
 @pytest.fixture
@@ -32,6 +38,8 @@ def home() -> Iterator[Path]:
         lacking("Java and PostgreSQL", error)
     made = Path(tempfile.mkdtemp(prefix="tapewatch-stack-"))  # pytest's own folders are closed to other accounts
     made.chmod(0o755)
+    places = {name: FIRST_PORT + 50 * number for number, name in enumerate(PORTS)}
+    (made / "kept.json").write_bytes(msgspec.json.encode(Kept("simulated", places)))
     yield made
     tapewatch("down", "--home", made)
     left = marked(made)
