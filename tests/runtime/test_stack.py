@@ -88,7 +88,9 @@ class TestStart:
             return now.trouble is None and now.pid != before.pid
 
         await until(another)
-        assert rig.said[1:] == ["fake: ended with code -9; it is started again in 1 s"]
+        await rig.stack.tell_again()
+        await rig.stack.tell_again()
+        assert rig.said[1:] == ["fake: ended with code -9; it is started again in 1 s", "fake: healthy again"]
 
     async def test_one_that_was_set_wrong_ends_the_start(self, rig: Rig) -> None:
         with pytest.raises(ConfigError) as refused:
@@ -250,7 +252,8 @@ class TestParts:
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
             port = closed.getsockname()[1]
-            assert "failed" in str(await parts.trouble(f"http://127.0.0.1:{port}/", tmp_path, KAFKA))
+            probe = f"http://127.0.0.1:{port}/"
+            assert await parts.trouble(probe, tmp_path, KAFKA) == f"nobody answers at {probe}"
         assert await parts.trouble("postgresql", tmp_path, KAFKA) == "not running"
 
 

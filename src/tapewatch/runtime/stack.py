@@ -62,6 +62,7 @@ class Stack:
         self._parts: list[Part] = []
         self._up = False
         self._children: dict[str, tuple[Child, asyncio.Task[None]]] = {}
+        self._pids: dict[str, int | None] = {}  # of the children that were healthy last
 
     async def up(self) -> None:
         """Run until a signal comes.
@@ -95,9 +96,8 @@ class Stack:
 
     async def _run(self, kept: Kept, jars: list[Path], server: postgres.Server) -> None:
         began_s = self._process.seconds
-        await asyncio.to_thread(
-            _start_database, server, kept.ports[POSTGRESQL]
-        )  # to its end, which is near: half a start cannot be found
+        # To its end, which is near: half a start cannot be found.
+        await asyncio.to_thread(_start_database, server, kept.ports[POSTGRESQL])
         self._healthy(_database(server), self._process.seconds - began_s)
         described = await self._unless_stopped(
             lambda: parts(self._home, kept, jars, server.url(), flags=self._flags, rate=self._config.rate)
@@ -165,6 +165,8 @@ class Stack:
 
     def _healthy(self, part: Part, seconds: float) -> None:
         self._parts.append(part)
+        if part.name in self._children:
+            self._pids[part.name] = self._children[part.name][0].pid
         self._note()
         if part.name not in self._done():
             self._process.say(part.name, f"healthy after {seconds:.0f} s: {part.address}")
@@ -201,6 +203,17 @@ class Stack:
             if self._done() != done:
                 done = self._done()
                 self._note()
+            await self.tell_again()
+
+    async def tell_again(self) -> None:
+        """Tell which parts are healthy that were started again."""
+        for part in self._parts:
+            pid = self._children[part.name][0].pid if part.name in self._children else None
+            if pid is None or pid == self._pids[part.name]:
+                continue
+            if await standing.health(pid, part.probe, self._home, self._kafka) is None:
+                self._pids[part.name] = pid
+                self._process.say(part.name, "healthy again")
 
     async def _unless_stopped(self, work: Callable[[], T]) -> T | None:
         return await self._process.unless_stopped(asyncio.ensure_future(asyncio.to_thread(work)))
