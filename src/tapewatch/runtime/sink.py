@@ -128,7 +128,7 @@ class Sink:
             try:
                 if self._store is None:
                     self._store = self._open()
-                    self._last = _last(self._store)
+                    self._last = self._go_on(self._store)
                 new = self._commit(self._store, query, number, told)
                 for follow in self.followers:
                     follow()
