@@ -9,10 +9,11 @@ from tapewatch.carry.codec import VERSION_BYTES, VERSION_HEADER, place_of
 from tapewatch.carry.kafka.clients import made, partitions_of, words
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.carry.kafka.ends import Reader, header
+from tapewatch.carry.kafka.sender import PROMISED
 from tapewatch.errors import ConfigError, DatabaseAwayError, FeedError
 
 try:
-    from confluent_kafka import KafkaError, Producer
+    from confluent_kafka import KafkaError, KafkaException, Producer
 except ImportError as error:  # pragma: no cover  # the wheel's test installs without it
     raise ConfigError("Kafka needs confluent-kafka: pip install 'tapewatch[kafka]'") from error
 
@@ -69,8 +70,7 @@ class AnomalyTopic:
         self._ends = [seq if _logged(changes_after, seq, anomaly) else 0 for seq, anomaly in _ends(config)]
         self.seq = min(self._ends)
         self._refused = ""
-        settings = {"enable.idempotence": True, "acks": "all", "message.timeout.ms": 0}
-        self._producer, _ = made(Producer, config, **settings, on_delivery=self._delivered)
+        self._producer, _ = made(Producer, config, **PROMISED, on_delivery=self._delivered)
 
     def follow(self) -> bool:
         """Send what the log holds beyond the topic; what the queue does not take now is sent next time.
@@ -85,9 +85,7 @@ class AnomalyTopic:
         FeedError
             The broker refused a message for good; the next start sends it again.
         """
-        self._producer.poll(0)
-        if self._refused:
-            raise FeedError(f"Kafka: {self._refused}")
+        self._heed(0)
         while batch := self._changes_after(self.seq, BATCH):
             for change in batch:
                 key = change.anomaly_id.encode()
@@ -104,24 +102,41 @@ class AnomalyTopic:
                     self._producer.produce(self._topic, change.record.encode(), key, place, headers=headers)
                 except BufferError:
                     return False
+                except KafkaException as error:  # fatal, and not heard of yet
+                    raise FeedError(f"Kafka: topic {self._topic}: {words(error.args[0])}") from None
                 self.seq = change.seq
         return True
 
     def finish(self, timeout_s: float) -> int:
-        """Send the rest of the log, and wait for answers; tell how many messages have none."""
+        """Send the rest of the log, and wait for answers; tell how many messages have none.
+
+        Raises
+        ------
+        FeedError
+            The broker refused a message for good; the next start sends it again.
+        """
         with suppress(DatabaseAwayError):  # the next start reads the log again
             for _ in range(round(timeout_s / PAUSE_S)):
-                if self.follow():
+                if self.follow() and not len(self._producer):
                     break
-                self._producer.poll(PAUSE_S)
-        waiting = int(self._producer.flush(timeout_s))
+                self._heed(PAUSE_S)
+        waiting = len(self._producer)
         if waiting:
             telemetry.log(telemetry.UNSENT, messages=waiting)
         return waiting
 
-    def _delivered(self, error: KafkaError | None, message: Any) -> None:
+    def _heed(self, timeout_s: float) -> None:
+        # By poll alone: flush goes on to the next callback while an exception is set, which Python does not forgive.
+        try:
+            self._producer.poll(timeout_s)
+        except KafkaException as error:  # only what is fatal comes as an exception
+            self._refused = self._refused or words(error.args[0])
+        if self._refused:
+            raise FeedError(f"Kafka: topic {self._topic}: {self._refused}")
+
+    def _delivered(self, error: KafkaError | None, _: Any) -> None:
         if error is not None:
-            self._refused = f"topic {message.topic()}: {words(error)}"
+            self._refused = self._refused or words(error)
 
 
 def _logged(changes_after: Callable[[int, int], Sequence[Logged]], seq: int, anomaly: str) -> bool:
