@@ -11,7 +11,7 @@ from typing import TypeVar
 from tapewatch.errors import ConfigError
 from tapewatch.model import Direction
 from tapewatch.view.queries import Filter
-from tapewatch.view.words import RULES, SEVERITIES
+from tapewatch.words import RULES, SEVERITIES
 
 SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 LAST_MAX_S = 10 * 365 * 86_400

@@ -15,7 +15,7 @@ from tapewatch.view.export import MIME, Form, export
 from tapewatch.view.queries import Filter
 from tapewatch.view.services import provided
 from tapewatch.view.theme import Mode, palette, shell_variables
-from tapewatch.view.words import RECENCIES, RULES, SEVERITIES, SPANS
+from tapewatch.words import RECENCIES, RULES, SEVERITIES, SPANS
 
 SHELL: Final = Path(__file__).parent / "frontend" / "shell.css"
 

@@ -22,7 +22,7 @@ from tapewatch.store.schema import anomalies as anomalies_table
 from tapewatch.store.schema import bars as bars_table
 from tapewatch.store.schema import changes as changes_table
 from tapewatch.store.schema import meta as meta_table
-from tapewatch.view.words import RULES, SEVERITIES
+from tapewatch.words import RULES, SEVERITIES
 
 A = anomalies_table.c
 B = bars_table.c

@@ -12,15 +12,15 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from sqlalchemy import Connection, FromClause, and_, func, select
 
+from tapewatch.figures import clock as clock_words
+from tapewatch.figures import decimals_of_lane, duration
 from tapewatch.model import NS, PRICE_SCALE, Lane, Severity
 from tapewatch.store.records import Clock, FeedRow, Source
 from tapewatch.store.schema import anomalies as anomalies_table
 from tapewatch.store.schema import bars as bars_table
 from tapewatch.store.schema import feed as feed_table
 from tapewatch.store.schema import meta as meta_table
-from tapewatch.view.figures import clock as clock_words
-from tapewatch.view.figures import decimals_of_lane, duration
-from tapewatch.view.words import SEVERITIES, FeedWord
+from tapewatch.words import SEVERITIES, FeedWord
 
 RUNNING_NS = 5 * NS
 """A runtime commits at least once a second; after so long without a commit it is not running."""

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, structs
 
+from tapewatch.figures import age, clock, duration, number
 from tapewatch.model import NS, Anomaly, Severity
 from tapewatch.store.records import Source
-from tapewatch.view.figures import age, clock, duration, number
 from tapewatch.view.status import SEVERITY_RANK, Status
-from tapewatch.view.words import SEVERITIES, moved, ratio, ratio_words
+from tapewatch.words import SEVERITIES, moved, ratio, ratio_words
 
 SAME_SILENCE_NS = 5 * NS
 """Lanes of a venue whose silences began within so long of the first one share one cause."""

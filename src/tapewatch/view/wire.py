@@ -11,12 +11,12 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
+from tapewatch.figures import clock, duration, number, signed
 from tapewatch.model import NS, Anomaly, Direction, Severity
-from tapewatch.view.figures import clock, duration, number, signed
 from tapewatch.view.queries import Counts, Filter
 from tapewatch.view.status import Status, Watch
 from tapewatch.view.verdict import Verdict, feed_words, source_words, verdict_words
-from tapewatch.view.words import (
+from tapewatch.words import (
     RULES,
     SEVERITIES,
     FeedWord,

@@ -11,7 +11,7 @@ from tapewatch.view.terminal import panels
 from tapewatch.view.terminal.palette import DARK
 from tapewatch.view.terminal.picture import Ask, Picture, look
 from tapewatch.view.verdict import verdict
-from tapewatch.view.words import RULES
+from tapewatch.words import RULES
 
 
 def seen(tmp_path_factory, **fields) -> Picture:

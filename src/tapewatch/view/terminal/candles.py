@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
 
+from tapewatch.figures import clock, price
 from tapewatch.model import NS, Anomaly, Direction
-from tapewatch.view.figures import clock, price
 from tapewatch.view.status import SEVERITY_RANK
 from tapewatch.view.terminal.ink import EIGHTHS, Canvas
 from tapewatch.view.terminal.palette import Palette
 from tapewatch.view.terminal.picture import Chart
-from tapewatch.view.words import SEVERITIES, SHAPES, peak_words, ratio
+from tapewatch.words import SEVERITIES, SHAPES, peak_words, ratio
 
 CELLS = {"bb": "┃", "ww": "│", "b ": "╹", " b": "╻", "w ": "╵", " w": "╷", "bw": "╿", "wb": "╽"}
 """Upper and lower half of a cell (body, wick or nothing) → its character."""

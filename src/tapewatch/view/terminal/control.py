@@ -12,7 +12,7 @@ from tapewatch.model import NS, Anomaly, Lane
 from tapewatch.view.queries import Filter
 from tapewatch.view.terminal.picture import ZOOMS, Ask, Chart, Picture
 from tapewatch.view.verdict import Entry
-from tapewatch.view.words import RECENCIES, RULES, SEVERITIES
+from tapewatch.words import RECENCIES, RULES, SEVERITIES
 
 T = TypeVar("T")
 PAGE_ROWS = 200

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tapewatch.model import Severity
 from tapewatch.view.terminal.palette import Palette
-from tapewatch.view.words import SHAPES
+from tapewatch.words import SHAPES
 
 EIGHTHS = "▁▂▃▄▅▆▇█"
 CHIP_CELLS = 10

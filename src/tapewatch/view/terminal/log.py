@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from rich.text import Text
 
+from tapewatch import words
+from tapewatch.figures import clock, day_clock, duration
 from tapewatch.model import Anomaly
-from tapewatch.view import words
-from tapewatch.view.figures import clock, day_clock, duration
 from tapewatch.view.queries import Filter
 from tapewatch.view.terminal.ink import CHIP_CELLS, cell, chip
 from tapewatch.view.terminal.palette import Palette

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from tapewatch.view.figures import duration
+from tapewatch.figures import duration
 from tapewatch.view.terminal import log, panels, states
 from tapewatch.view.terminal.ink import fitted
 from tapewatch.view.terminal.palette import DARK
 from tapewatch.view.terminal.picture import Ask, Picture
-from tapewatch.view.words import SPANS
+from tapewatch.words import SPANS
 
 LISTS_CELLS = 60
 

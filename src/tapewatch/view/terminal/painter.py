@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 from rich.text import Text
 from textual.geometry import Size
 
+from tapewatch.figures import clock, duration
 from tapewatch.model import NS
-from tapewatch.view.figures import clock, duration
 from tapewatch.view.terminal import candles, log, panels, states
 from tapewatch.view.terminal.control import Control
 from tapewatch.view.terminal.layout import BORDER, Layout, arrange
 from tapewatch.view.terminal.palette import Palette
 from tapewatch.view.terminal.panel import Panel
 from tapewatch.view.terminal.picture import Chart, Picture
-from tapewatch.view.words import SPANS
+from tapewatch.words import SPANS
 
 WAITING = Text("Looking …", end="")
 

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
 
+from tapewatch.figures import clock, duration, number, price, signed
 from tapewatch.model import Lane
-from tapewatch.view.figures import clock, duration, number, price, signed
 from tapewatch.view.queries import Counts
 from tapewatch.view.status import Status, Watch
 from tapewatch.view.terminal.ink import EIGHTHS, Piece, cell, chip, fitted, spark
 from tapewatch.view.terminal.palette import Palette
 from tapewatch.view.terminal.picture import Chart, Picture
 from tapewatch.view.verdict import feed_words, source_words, verdict_words
-from tapewatch.view.words import FEED_SIGNS, RULES_SHORT, SEVERITIES, SHAPES
+from tapewatch.words import FEED_SIGNS, RULES_SHORT, SEVERITIES, SHAPES
 
 KEYS = (
     ("↑↓", "row"),

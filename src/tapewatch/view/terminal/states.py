@@ -8,7 +8,7 @@ from rich.text import Text
 from tapewatch.view.queries import Filter
 from tapewatch.view.status import Status
 from tapewatch.view.terminal.palette import Palette
-from tapewatch.view.words import MEANINGS, RULES, SEVERITIES, SHAPES, SPANS
+from tapewatch.words import MEANINGS, RULES, SEVERITIES, SHAPES, SPANS
 
 STARTS = (
     ("tapewatch demo", "a simulated market on this machine, with planted anomalies"),

@@ -5,8 +5,8 @@ In: names as they stand in records. Out: plain text, no markup; colours are the 
 
 from typing import Final, Literal
 
+from tapewatch.figures import duration, number, price, signed
 from tapewatch.model import Anomaly, Direction, Severity
-from tapewatch.view.figures import duration, number, price, signed
 
 FeedWord = Literal["live", "stale", "waiting", "reconnecting", "ended", "stopped"]
 

@@ -1,8 +1,8 @@
 import pytest
 
 from support.views import anomaly, silence
+from tapewatch import words
 from tapewatch.detect.rules import RULES
-from tapewatch.view import words
 
 
 def test_peak_is_in_percent_of_its_reference_for_every_market_rule():

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tapewatch import figures
 from tapewatch.model import NS, PRICE_MAX, PRICE_SCALE
-from tapewatch.view import figures
 
 
 @pytest.mark.parametrize(
