@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pytest
 from msgspec import Meta, Struct
@@ -16,6 +16,12 @@ class Inner(Struct, frozen=True, forbid_unknown_fields=True):
     url: str = "a"
 
 
+class Item(Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    level: Literal["high", "low"] = "high"
+    sizes: tuple[float, ...] = ()
+
+
 class Section(Struct, frozen=True, forbid_unknown_fields=True):
     count: Annotated[int, Meta(ge=1)] = 1
     inner: Inner = Inner()
@@ -23,6 +29,7 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True):
     share: float | None = None
     since: Annotated[datetime, Meta(tz=True)] | None = None
     limits: dict[str, float] = {}
+    items: tuple[Item, ...] = ()
 
     def __post_init__(self) -> None:
         if self.names == ("A", "A"):
@@ -54,6 +61,17 @@ def test_later_places_win(tmp_path: Path) -> None:
         (["one.share=x"], "one.share in flag: expected a number, found 'x'"),
         (["one.since=x"], "one.since in flag: expected a time like 2026-07-07T22:58:00Z, found 'x'"),
         (["one.count=2", 'one.names=["A", "A"]'], "one.names in flag: expected each once, found A twice"),
+        (
+            ['one.items=[{name="a", level="x"}]'],
+            "one.items in flag: item \"a\": level: expected one of high, low, found 'x'",
+        ),
+        (['one.items=[{name="a"}, {level="low"}]'], "one.items in flag: item 2: expected name, found {'level': 'low'}"),
+        (['one.items=[{name="a", leve="low"}]'], 'one.items in flag: item "a": leve: unknown key, did you mean level?'),
+        (
+            ['one.items=[{name="a", sizes=["x"]}]'],
+            "one.items in flag: item \"a\": sizes: expected a number, found ['x']",
+        ),
+        (['one.items=["a"]'], "one.items in flag: expected a section, found 'a'"),
         (["one.limits.A=x"], "one.limits in flag: expected a number, found 'x'"),
     ],
 )
@@ -67,6 +85,20 @@ def test_a_wrong_value_is_named(overrides: list[str], message: str) -> None:
 def test_an_override_needs_section_and_value(text: str) -> None:
     with pytest.raises(ConfigError, match=r"section\.key=value"):
         Settings.load(None, {}, [text])
+
+
+@pytest.mark.parametrize("text", ["slack://hush/hush", "hush, hush=1", "alerts={url='hush'}"])
+def test_an_override_that_may_hold_a_secret_is_not_told(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"section\.key=value") as caught:
+        Settings.load(None, {}, [text])
+    assert "hush" not in str(caught.value)
+
+
+def test_a_key_is_named_with_its_place() -> None:
+    chosen = Settings.load(None, {"TAPEWATCH_ONE__COUNT": "3"}, ["one.inner.url=x"])
+    assert chosen.place("one.count") == "one.count in TAPEWATCH_ONE__COUNT"
+    assert chosen.place("one.inner") == "one.inner in flag"
+    assert chosen.place("one.names") == "one.names"
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ each section is decoded by the struct that its owner declares (see `Settings.sec
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -17,11 +17,14 @@ from tapewatch.errors import ConfigError
 
 PREFIX = "TAPEWATCH_"
 
-SECRET = {"options", "option_files"}
-"""Sections whose values may be passwords: what was found there is not told."""
+SECRET = {"options", "option_files", "channels"}
+"""Sections whose values may be passwords, or addresses with tokens: of what was found there the kind alone is told."""
+
+_KINDS: dict[type, str] = {list: "a list", dict: "a section"}
 
 _PLAIN_WORDS = (
     (r", got `[^`]+`", ""),  # what was found is said as it stands
+    (r"object missing required field `(.+)`", r"expected \1"),
     (r"`array` of length >= (\d+)", r"a list of at least \1"),
     (r"`array` of length <= (\d+)", r"a list of at most \1"),
     (r"`array`", 'a list like ["A", "B"]'),
@@ -81,7 +84,10 @@ class Settings:
         for text in overrides:
             key, equals, value = text.partition("=")
             if not equals or "." not in key:
-                raise ConfigError(f"--set expects section.key=value, found {text!r}")
+                shown = (
+                    repr(key + equals) if re.fullmatch(r"[\w.-]*", key) else "neither"
+                )  # what follows may be a secret
+                raise ConfigError(f"--set expects section.key=value, found {shown}")
             entries[key.strip()] = Entry(_value(value), "flag")
         return cls(entries)
 
@@ -119,6 +125,11 @@ class Settings:
             node[names[-1]] = entry.value
         return tree
 
+    def place(self, key: str) -> str:
+        """Name a key and where it was set: "capture.symbols in tapewatch.toml"."""
+        origins = [entry.origin for entry in self._under(key)]
+        return f"{key} in {origins[0]}" if origins else key
+
     def section(self, name: str, struct: type[T]) -> T:
         """Decode one section by its owner's struct.
 
@@ -133,30 +144,71 @@ class Settings:
         try:
             return msgspec.convert(plain, struct, strict=False)
         except msgspec.ValidationError as error:
-            raise ConfigError(self._explain(name, str(error), struct.__struct_fields__)) from None
+            message = str(error)
+        raise ConfigError(self._explain(name, message, struct))  # without its cause, which may quote a secret
 
-    def _explain(self, section: str, message: str, names: Sequence[str]) -> str:
+    def _under(self, key: str) -> list[Entry]:
+        return [entry for each, entry in self.entries.items() if each == key or each.startswith(f"{key}.")]
+
+    def _explain(self, section: str, message: str, struct: type[msgspec.Struct]) -> str:
         reason, _, path = message.partition(" - at `$.")
         unknown = re.search(r"unknown field `(.+?)`", reason)
         own = re.match(r"(\w+): (.+)", reason)
         last = unknown[1] if unknown else own[1] if own else ""
         key = ".".join(part for part in (section, path.rstrip("`"), last) if part)
         name, _, place = key.partition("[")  # of a list's item
-        hits = [entry for each, entry in self.entries.items() if each == name or each.startswith(f"{name}.")]
-        told = f"{name} in {hits[0].origin}" if hits else name
-        if unknown:
-            near = difflib.get_close_matches(last, names, 1)
-            return f"{told}: unknown key{f', did you mean {near[0]}?' if near else ''}"
+        told, hits = self.place(name), self._under(name)
         if own:
             return f"{told}: {own[2]}"
+        value = hits[0].value if hits else None
+        item = re.match(r"(\d+)\](?:\.(\w+))?", place)
+        if item and isinstance(value, list):
+            value = value[int(item[1])]
+            if isinstance(value, dict):
+                told += f": {_called(name, int(item[1]), value)}"
+                if item[2] in value:
+                    value, told = value[item[2]], f"{told}: {item[2]}"
+        owner, kind = _declared(struct, re.findall(r"[A-Za-z_]\w*", path))
+        if unknown:
+            near = difflib.get_close_matches(last, owner.__struct_fields__, 1)
+            return f"{told}: unknown key{f', did you mean {near[0]}?' if near else ''}"
+        if reason.startswith("Invalid enum value"):
+            reason = f"expected one of {', '.join(_choices(kind))}"
         reason = reason[0].lower() + reason[1:]
         for library, plain in _PLAIN_WORDS:
             reason = re.sub(library, plain, reason)
         if hits:
-            value, item = hits[0].value, re.match(r"\d+", place)
-            secret = not SECRET.isdisjoint(name.split("."))
-            reason += f", found {'a text' if secret else repr(value[int(item[0])] if item else value)}"
+            known = item is not None and isinstance(value, int | float)  # of a table whose keys are known
+            secret = not known and not SECRET.isdisjoint(name.split("."))
+            reason += f", found {_KINDS.get(type(value), 'a text') if secret else repr(value)}"
         return f"{told}: {reason}"
+
+
+def _called(name: str, index: int, item: dict[str, Any]) -> str:
+    """Name one of a list's tables by its own name, or by its number: ``channel "phone"``, ``channel 2``."""
+    noun = name.rpartition(".")[2].removesuffix("s")
+    own = item.get("name")
+    return f'{noun} "{own}"' if isinstance(own, str) and re.fullmatch(r"[\w-]{1,40}", own) else f"{noun} {index + 1}"
+
+
+def _declared(struct: type[msgspec.Struct], names: Iterable[str]) -> tuple[type[msgspec.Struct], Any]:
+    """Follow a path through structs: the last of them, and the type of what the path names."""
+    kind: Any = struct
+    for name in names:
+        kind = get_type_hints(struct).get(name)
+        inner = [each for each in _nested(kind) if isinstance(each, type) and issubclass(each, msgspec.Struct)]
+        struct = inner[0] if inner else struct
+    return struct, kind
+
+
+def _choices(kind: Any) -> tuple[Any, ...]:
+    return next((get_args(each) for each in _nested(kind) if get_origin(each) is Literal), ())
+
+
+def _nested(kind: Any) -> Iterator[Any]:
+    yield kind
+    for each in get_args(kind):
+        yield from _nested(each)
 
 
 def _read(path: Path) -> dict[str, Any]:

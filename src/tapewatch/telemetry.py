@@ -7,10 +7,12 @@ delayed; INFO start, stop, connect, resync; DEBUG frames.
 import logging
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 REGISTRY = CollectorRegistry()
 """Everything that /metrics shows; a registry of our own, so that tests and embedders see only ours."""
+
+ProcessCollector(registry=REGISTRY)  # memory, processor time and start of this process, where /proc tells them
 
 _log = logging.getLogger("tapewatch")
 
@@ -59,18 +61,45 @@ KAFKA_TROUBLE = Event(
     "kafka_trouble", logging.WARNING, _counter("kafka_troubles_total", "Times the brokers took no messages")
 )
 KAFKA_EXPIRED = Event("kafka_expired", logging.WARNING)
-GAP_OPENED = Event("gap_opened", logging.WARNING, _counter("gaps_opened_total", "Gaps in trade ids", "venue", "symbol"))
-GAP_CLOSED = Event(
-    "gap_closed", logging.INFO, _counter("gaps_closed_total", "Gaps filled or given up", "venue", "symbol", "outcome")
-)
 ANOMALY = Event(
     "anomaly", logging.INFO, _counter("changes_total", "Anomalies opened, escalated, ended", "rule", "change")
 )
 
+CHANNEL_FAILING = Event(
+    "channel_failing",
+    logging.INFO,  # it is said to people in words
+    _counter("channel_failures_total", "Times a channel began to accept nothing", "channel"),
+)
+CHANNEL_WORKING = Event("channel_working", logging.INFO)
+UNDELIVERED = Event(
+    "message_undelivered", logging.ERROR, _counter("undelivered_total", "Messages given up after a day", "channel")
+)
+REQUEST_FAILED = Event("request_failed", logging.ERROR)
+UNREADABLE = Event(
+    "change_unreadable",
+    logging.ERROR,
+    _counter("changes_unreadable_total", "Changes of the log that alerting could not read, and told nobody"),
+)
+UNWORDED = Event("message_unworded", logging.ERROR)
+CHART_FAILED = Event(
+    "chart_failed", logging.WARNING, _counter("charts_failed_total", "Messages that went out without their chart")
+)
+
 TRADES = _counter("trades_total", "Trades that were new", "venue", "symbol")
+GAPS_OPENED = _counter("gaps_opened_total", "Gaps in trade ids", "venue", "symbol")
+GAPS_CLOSED = _counter("gaps_closed_total", "Gaps filled or given up", "venue", "symbol", "outcome")
 DUPLICATES = _counter("duplicates_total", "Rows told again, which changed nothing", "venue", "symbol")
 COMMITS = _counter("commits_total", "Transactions committed")
 COMMIT_SECONDS = Histogram("tapewatch_commit_seconds", "Duration of a commit", registry=REGISTRY)
+LAST_COMMIT = Gauge(
+    "tapewatch_last_commit_timestamp_seconds", "When the last commit was done; 0 before the first", registry=REGISTRY
+)
+LAST_FRAME = Gauge(
+    "tapewatch_last_frame_timestamp_seconds",
+    "When the lane's last frame came; 0 before the first, none for a tape",
+    ["venue", "symbol"],
+    registry=REGISTRY,
+)
 LATENCY_SECONDS = Histogram(
     "tapewatch_frame_to_commit_seconds",
     "Frame received to row committed",
@@ -89,6 +118,25 @@ SPARK_ROWS_DONE = Gauge("tapewatch_spark_rows_done", "Messages a second that the
 SPARK_STATE_SHARDS = Gauge("tapewatch_spark_state_shards", "Shards that have a state", registry=REGISTRY)
 SPARK_STATE_BYTES = Gauge("tapewatch_spark_state_bytes", "Size of the state of all shards", registry=REGISTRY)
 KAFKA_LAG = Gauge("tapewatch_kafka_lag", "Messages not read yet", ["topic", "partition"], registry=REGISTRY)
+ALERTS = _counter("alerts_total", "Alerts by how they ended", "channel", "verdict")
+ATTEMPTS = _counter("message_attempts_total", "Tries to send a message", "channel", "outcome")
+MESSAGE_SECONDS = Histogram(
+    "tapewatch_message_seconds",
+    "Message decided to accepted by its receiver",
+    ["channel"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60, 600, 3_600, 86_400),
+    registry=REGISTRY,
+)
+MESSAGES_WAITING = Gauge(
+    "tapewatch_messages_waiting", "Messages nobody has accepted yet", ["channel"], registry=REGISTRY
+)
+CHANNEL_UP = Gauge(
+    "tapewatch_channel_up", "1 where the last attempt was accepted, else 0", ["channel"], registry=REGISTRY
+)
+ALERTS_BEHIND = Gauge(
+    "tapewatch_alerts_behind_changes", "Changes in the log that alerting has not judged yet", registry=REGISTRY
+)
+READY = Gauge("tapewatch_ready", "1 where /readyz says ready, 0 where it says why not", registry=REGISTRY)
 QUEUE_ROWS = Gauge("tapewatch_queue_rows", "Rows received and not yet detected", registry=REGISTRY)
 OPEN_ANOMALIES = Gauge("tapewatch_open_anomalies", "Anomalies open now", ["severity"], registry=REGISTRY)
 

@@ -1,0 +1,1 @@
+"""Anomalies reach a person, or it is known why not."""

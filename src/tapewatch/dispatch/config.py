@@ -1,0 +1,181 @@
+"""Where people are told, and of what: the section ``alerts``, each channel with its address or where to find that.
+
+In: settings. Out: frozen values. An address is a secret: nothing here tells one, in no error and no repr.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+
+from tapewatch.errors import ConfigError
+from tapewatch.model import Severity
+from tapewatch.words import RULES
+
+NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+
+Patterns = tuple[Annotated[str, Meta(min_length=1)], ...]
+Budget = Annotated[int, Meta(ge=1, le=1_000_000)]
+Port = Annotated[int, Meta(ge=1, le=65_535)]
+Seconds = Annotated[float, Meta(ge=0, le=604_800)]
+
+
+class ChannelConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """One of ``alerts.channels``: whom to tell, and what of.
+
+    Attributes
+    ----------
+    severity
+        The lowest that it takes.
+    rules, symbols, venues
+        Patterns with ``*`` and ``?``; empty: all.
+    chart
+        None: where its service takes pictures, but not to a webhook, whose reader is a program.
+    budget_per_hour, cool_down_s
+        None: as in the section.
+    """
+
+    name: Annotated[str, Meta(description="What to call it: letters, digits, - and _")]
+    url: Annotated[str | None, Meta(description="Address as Apprise writes it, e.g. mailto://… or slack://…")] = None
+    url_file: Annotated[str | None, Meta(description="File that holds the address")] = None
+    url_env: Annotated[str | None, Meta(description="Environment variable that holds the address")] = None
+    severity: Annotated[Severity, Meta(description="Lowest severity that it takes: high, medium or low")] = "high"
+    rules: Annotated[Patterns, Meta(description="Rules that it takes, with * and ?; none: all")] = ()
+    symbols: Annotated[Patterns, Meta(description="Symbols that it takes, with * and ?; none: all")] = ()
+    venues: Annotated[Patterns, Meta(description="Venues that it takes, with * and ?; none: all")] = ()
+    ends: Annotated[bool, Meta(description="Tell ends, too")] = False
+    chart: Annotated[bool | None, Meta(description="Send a picture along; default: where the service takes one")] = None
+    budget_per_hour: Annotated[Budget | None, Meta(description="Its own budget")] = None
+    cool_down_s: Annotated[Seconds | None, Meta(description="Its own cool-down")] = None
+
+    def __post_init__(self) -> None:
+        if NAME.fullmatch(self.name) is None:
+            raise ValueError("channels: name: expected 1 to 40 letters, digits, - or _")
+        given = [name for name in ("url", "url_file", "url_env") if getattr(self, name)]
+        if len(given) != 1:
+            raise self._wrong(f"expected one of url, url_file and url_env, found {' and '.join(given) or 'none'}")
+        # A slip may put the address itself there; it is not told.
+        if self.url_file and "://" in self.url_file:
+            raise self._wrong("url_file: expected the path of a file, found an address")
+        if self.url_env and re.fullmatch(r"[A-Za-z_]\w*", self.url_env) is None:
+            raise self._wrong("url_env: expected the name of an environment variable")
+        for pattern in self.rules:
+            if not any(fnmatchcase(rule, pattern) for rule in RULES):
+                near = difflib.get_close_matches(pattern, RULES, 1)
+                hint = f"did you mean {near[0]}?" if near else f"expected some of {', '.join(RULES)}"
+                raise self._wrong(f"rules: {pattern!r} matches no rule; {hint}")
+
+    def address(self, environ: Mapping[str, str]) -> str:
+        """Find its address.
+
+        Raises
+        ------
+        ConfigError
+            The file cannot be read, the variable is not set, or there is no address in it.
+        """
+        problem, text = "", self.url or ""
+        if self.url_env is not None:
+            text = environ.get(self.url_env, "")
+            problem = "" if text else f"url_env: {self.url_env} is not set"
+        elif self.url_file is not None:
+            try:
+                text = Path(self.url_file).read_text(encoding="utf-8")
+            except OSError as error:
+                problem = f"url_file: {self.url_file} cannot be read: {error.strerror}"
+            except UnicodeDecodeError:
+                problem = f"url_file: {self.url_file} is no text"
+        text = text.strip()
+        if not problem and len(text.splitlines()) != 1:
+            problem = f"{self.source}: expected one line with one address, found {len(text.splitlines())}"
+        if problem:  # outside of the handlers above: what they caught may quote the file
+            raise ConfigError(f"{self.called}: {problem}")
+        return text
+
+    @property
+    def source(self) -> str:
+        """Which key says where the address is."""
+        return next(name for name in ("url", "url_file", "url_env") if getattr(self, name))
+
+    @property
+    def called(self) -> str:
+        """What errors call it."""
+        return f'channel "{self.name}"'
+
+    @property
+    def takes(self) -> str:
+        """Say what is routed to it, for a person.
+
+        Examples
+        --------
+        >>> ChannelConfig("phone", url="json://localhost", severity="medium", symbols=("BTC-*",)).takes
+        'medium and above: all rules; symbols BTC-*'
+        """
+        severity = "high alone" if self.severity == "high" else f"{self.severity} and above"
+        parts = [f"{severity}: {', '.join(self.rules) or 'all rules'}"]
+        parts += [
+            f"{what} {', '.join(names)}"
+            for what, names in (("symbols", self.symbols), ("venues", self.venues))
+            if names
+        ]
+        parts += ["ends, too"] if self.ends else []
+        return "; ".join(parts)
+
+    def __repr__(self) -> str:
+        return f"ChannelConfig(name={self.name!r}, takes={self.takes!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("name", self.name), ("takes", self.takes)]
+
+    def _wrong(self, text: str) -> ValueError:
+        return ValueError(f"channels: {self.called}: {text}")
+
+
+class AlertsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The section ``alerts``."""
+
+    channels: Annotated[tuple[ChannelConfig, ...], Meta(description="Whom to tell; none: nobody")] = ()
+    dashboard_url: Annotated[
+        str, Meta(description="Where the dashboard is, for links in messages; empty: no links")
+    ] = "http://127.0.0.1:8710"
+    templates: Annotated[str | None, Meta(description="Folder of templates that replace ours")] = None
+    group_s: Annotated[Seconds, Meta(description="What opens within so long is one event; 0: each alone")] = 10.0
+    follow_up_max_s: Annotated[Seconds, Meta(description="Longest time between two updates on one event")] = 120.0
+    cool_down_s: Annotated[Seconds, Meta(description="Quiet of a rule on a symbol after it was told")] = 3_600.0
+    budget_per_hour: Annotated[
+        Budget, Meta(description="Messages of a channel in a clock hour; a million is no limit")
+    ] = 10
+    unbudgeted_step: Annotated[
+        int, Meta(ge=1, le=64, description="Escalations of so many steps and more break the budget")
+    ] = 3
+    keep_trying_s: Annotated[
+        float, Meta(gt=0, le=2_592_000, description="How long a message is tried that nobody takes")
+    ] = 86_400.0
+    health_port: Annotated[
+        Port | None, Meta(description="Port of its /healthz, /readyz and /metrics; default 8714, or the next free one")
+    ] = None
+    late_s: Annotated[Seconds, Meta(description="What is older when it is first looked at goes into a digest")] = (
+        3_600.0
+    )
+
+    def __post_init__(self) -> None:
+        names = [channel.name for channel in self.channels]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f'channels: expected each name once, found "{name}" {names.count(name)} times')
+        if self.dashboard_url and not _is_web_address(self.dashboard_url):
+            raise ValueError("dashboard_url: expected an address like http://127.0.0.1:8710, or none")
+        if self.templates is not None and not Path(self.templates).is_dir():
+            raise ValueError(f"templates: expected a folder, found none at {self.templates!r}")
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username and not parts.password

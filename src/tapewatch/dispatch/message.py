@@ -1,0 +1,112 @@
+"""What an alert looks like when it arrives: a message in, a letter in four formats out.
+
+Words are made in `telling`, looks in the templates beside this file; a person's own templates win, file by file.
+"""
+
+from hashlib import blake2b
+from html import escape
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+from msgspec.structs import replace
+
+from tapewatch.alert import Letter, Message
+from tapewatch.dispatch.examples import examples
+from tapewatch.dispatch.stationery import (
+    FORMATS,
+    NAMES,
+    SHARED,
+    check_names,
+    environment,
+    in_markdown,
+    own_names,
+    reason,
+    refusals,
+    render,
+)
+from tapewatch.dispatch.telling import Page, last_of, leading, page
+from tapewatch.model import Anomaly
+
+SUBJECT_MAX: Final = 200
+
+
+def lead(message: Message) -> Anomaly:
+    """Find the anomaly that a message tells first: what is furthest over its limit, or of several symbols the largest.
+
+    The chart that goes with the message is of this one. The message tells of one at least.
+    """
+    assert message.alerts, "a message without alerts has no lead"
+    return leading(message.kind, last_of(message.alerts))
+
+
+class Writer:
+    """Writes letters.
+
+    A template gets the fields of `telling.Page` by their names, such as ``{{ subject }}`` or ``{{ lead.move }}``; what
+    it puts in is escaped for its format, HTML or Markdown, by itself. All templates, ours and theirs, are tried first,
+    with examples of every kind, so that a mistake is found before there is something to tell.
+
+    Parameters
+    ----------
+    folder
+        Templates that replace ours, by their file names (`stationery.NAMES`); None: none do.
+    dashboard
+        Where the dashboard is, for links; "": no links.
+
+    Raises
+    ------
+    ConfigError
+        There is no such folder, a file in it has the name of no template, or a template cannot be used.
+    """
+
+    def __init__(self, folder: Path | None, dashboard: str) -> None:
+        self._dashboard = quote(dashboard.rstrip("/"), safe=":/?#[]@!$&'*+,;=%~")
+        self._ours = environment(None)
+        self._own = frozenset[str]() if folder is None else own_names(folder)
+        self._templates = environment(folder) if self._own else self._ours
+        for name in NAMES:
+            with refusals(name):
+                check_names(self._templates, name)
+        for message in examples():
+            for form in FORMATS.values():
+                with refusals(form.format(message.kind)):
+                    render(self._templates, form.format(message.kind), page(message, self._dashboard))
+
+    def write(self, message: Message) -> Letter:
+        """Write a message.
+
+        A person's template that fails on it gives way to ours, with a sentence that says so: no alert is lost to its
+        looks.
+        """
+        said = page(message, self._dashboard)
+        parts = {part: self._part(form.format(message.kind), said) for part, form in FORMATS.items()}
+        subject = " ".join(parts["subject"].split())[:SUBJECT_MAX] or said.subject
+        return Letter(_key(message), subject, parts["text"], parts["markdown"], parts["html"])
+
+    def bare(self, message: Message) -> Letter:
+        """Write the least about a message that cannot be written as others: no alert is lost to its words."""
+        anomalies = last_of(message.alerts)
+        lines = [f"{each.symbol} {each.rule} {each.id}" for each in anomalies]
+        names = ", ".join(sorted({each.symbol for each in anomalies}))
+        text = "\n".join([*lines, "tapewatch could not word this alert; its log says why.", self._dashboard])
+        return Letter(
+            _key(message), f"Alert: {names}"[:SUBJECT_MAX], text, in_markdown(text), f"<pre>{escape(text)}</pre>"
+        )
+
+    def _part(self, name: str, said: Page) -> str:
+        if self._own.isdisjoint({name, *SHARED}):
+            return render(self._ours, name, said)
+        try:
+            return render(self._templates, name, said)
+        except Exception as error:  # noqa: BLE001  # a template may do anything, and raise anything
+            note = f"The template {name} failed ({reason(error)}); this is tapewatch's own."
+            return render(self._ours, name, replace(said, note=f"{said.note} {note}".lstrip()))
+
+
+def _key(message: Message) -> str:
+    alerts = [(each.anomaly.id, each.occasion, each.anomaly.escalation) for each in message.alerts]
+    # A sample names nothing: only its moment tells it from another one.
+    text = msgspec.json.encode([message.channel, message.kind, alerts or message.at])
+    return blake2b(text, digest_size=16).hexdigest()

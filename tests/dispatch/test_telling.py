@@ -1,0 +1,83 @@
+from msgspec.structs import asdict
+
+from support.letters import AT, DASHBOARD, dollar_jump, fast_move, gap, grown, message, over, silence, stretch
+from tapewatch.dispatch.telling import NAMES_MAX, OTHERS_MAX, ROWS_MAX, Fact, Item, Page, Tally, page
+
+
+def test_every_field_is_described():
+    for struct in (Page, Item):
+        described = {name for line in (struct.__doc__ or "").splitlines() for name in line.strip().split(", ")}
+        assert set(struct.__struct_fields__) <= described | {"others_more", "rows_more"}
+    assert "`others_more`" in (Page.__doc__ or "")
+    assert "`rows_more`" in (Page.__doc__ or "")
+
+
+def test_every_text_is_text():
+    for struct in (page(message("symbol", gap()), ""), page(message("symbol", gap()), "").lead):
+        assert not [name for name, value in asdict(struct).items() if value is None]
+
+
+def test_an_anomaly_is_told_once_as_it_stood_last():
+    told = page(message("symbol", fast_move(), grown()), DASHBOARD)
+    assert (told.anomalies, told.others) == (1, ())
+    assert told.lead is not None
+    assert told.lead.anomaly == grown()
+    assert told.link == f"{DASHBOARD}/?anomaly=coinbase-DOGE-USD-fast"
+
+
+def test_further_anomalies_of_the_symbol_stand_behind_the_lead_up_to_a_number():
+    others = [stretch("A", id=str(number)) for number in range(OTHERS_MAX + 3)]
+    told = page(message("symbol", *others, dollar_jump()), "")
+    assert told.lead is not None
+    assert told.lead.rule == "Dollar jump"
+    assert (len(told.others), told.others_more) == (OTHERS_MAX, 3)
+
+
+def test_symbols_are_listed_up_to_a_number_and_counted_in_all():
+    rows = [grown(f"C{number:02}", -number) for number in range(1, ROWS_MAX + 6)]
+    told = page(message("market", *rows, stretch("C01")), "")
+    assert [row.name for row in told.rows[:2]] == ["C17", "C16"]
+    assert (len(told.rows), told.rows_more) == (ROWS_MAX, 5)
+    assert (told.symbols, told.anomalies) == (ROWS_MAX + 5, ROWS_MAX + 6)
+    assert told.lead == told.rows[0]
+
+
+def test_one_silence_is_one_row():
+    rows = [silence(f"C{number:02}") for number in range(NAMES_MAX + 2)]
+    told = page(message("market", *rows), "")
+    (row,) = told.rows
+    assert (row.name, row.count, row.tail) == ("14 symbols", 14, "Silent feed")
+    assert told.facts[-1] == Fact("Symbols", f"{', '.join(each.symbol for each in rows[:NAMES_MAX])} and 2 more")
+
+
+def test_names_have_their_venue_where_there_are_several():
+    told = page(message("market", grown(), grown(venue="kraken")), "")
+    assert {row.name for row in told.rows} == {"DOGE-USD on coinbase", "DOGE-USD on kraken"}
+    assert told.venues == "coinbase and kraken"
+
+
+def test_facts_say_what_the_sentence_leaves_out():
+    def facts(anomaly):
+        return {fact.label: fact.text for fact in page(message("symbol", anomaly), "").facts}
+
+    assert facts(fast_move()) == {"Opened": "14:58:01 UTC, 2.1× the limit"}
+    assert facts(gap()) == {"Opened": "14:58:01 UTC"}
+    assert facts(silence())["Last frame"] == "14:57:56 UTC"
+    assert facts(over(grown(quality="late"))) == {
+        "Quality": "late: the trade came more than 10 s after it happened",
+        "Opened": f"14:58:01 UTC: {grown().explain}",
+        "Reached": "8× the limit at 14:58:03, 32× at 14:58:12",
+        "Held": "4 min, true on 1,412 trades",
+        "Over since": "15:02:01 UTC",
+    }
+
+
+def test_a_digest_counts_by_severity_and_leads_to_the_dashboard():
+    told = page(message("digest", grown(), dollar_jump(), stretch()), DASHBOARD)
+    assert told.tally == (Tally("◆", "High", 2), Tally("○", "Low", 1))
+    assert told.link == DASHBOARD
+
+
+def test_a_sample_says_what_it_is():
+    told = page(message("sample", at=AT), DASHBOARD)
+    assert (told.subject, told.lead) == ("A sample from tapewatch: this channel works", None)
