@@ -46,6 +46,10 @@ def test_every_command_explains_itself(command: str) -> None:
         (["rules", "show", "pct_spik"], "did you mean pct_spike?"),
         (["nonsense"], "No such command 'nonsense'"),
         (["config", "check", "--set", "capture.symbols=3"], "capture.symbols in flag"),
+        (
+            ["config", "check", "--set", 'alerts.channels=[{name="phone", url="slak://hush"}]'],
+            "alerts.channels in flag: channel \"phone\": url: unknown scheme 'slak'; did you mean slack?",
+        ),
         (["exchange", "--host", "203.0.113.1"], "exchange.host: expected an address of this machine"),
         (["dashboard", "--host", "203.0.113.1"], "dashboard.host: expected an address of this machine"),
         (["top", "--db", "nowhere.db", "--once", "--hz", "100"], "hz"),
@@ -67,6 +71,42 @@ def test_config_show_is_toml_and_names_origins(tmp_path: Path) -> None:
     assert 'symbols = ["ETH-USD"]  # tapewatch.toml' in told
     assert "speed = 2.0  # TAPEWATCH_RUN__SPEED" in told
     assert "silence_s = 10.0  # default" in told
+
+
+CHANNELS = """
+[[alerts.channels]]
+name = "phone"
+url = "tgram://123456:hush/99?format=markdown"
+rules = ["pct_*"]
+[[alerts.channels]]
+name = "desk"
+url_env = "DESK_HOOK"
+"""
+
+
+def test_config_show_hides_where_alerts_go(tmp_path: Path) -> None:
+    (tmp_path / "tapewatch.toml").write_text(CHANNELS)
+    told = tapewatch("config", "show", cwd=tmp_path).stdout
+    phone, desk = tomllib.loads(told)["alerts"]["channels"]
+    assert (phone["url"], phone["rules"]) == ("***", ["pct_*"])
+    assert desk == {"name": "desk", "url_env": "DESK_HOOK", "severity": "high"} | {
+        key: [] for key in ("rules", "symbols", "venues")
+    } | {"ends": False}
+    assert "hush" not in told
+
+
+def test_config_check_looks_for_addresses(tmp_path: Path) -> None:
+    (tmp_path / "tapewatch.toml").write_text(CHANNELS)
+    told = tapewatch("config", "check", cwd=tmp_path)
+    assert told.returncode == 2
+    assert (
+        told.stderr == 'tapewatch: alerts.channels in tapewatch.toml: channel "desk": url_env: DESK_HOOK is not set\n'
+    )
+    assert tapewatch("config", "check", cwd=tmp_path, DESK_HOOK="json://localhost").returncode == 0
+    told = tapewatch("config", "check", cwd=tmp_path, DESK_HOOK="mailto://hush:hush@h/hush")
+    assert told.returncode == 2
+    assert "E-Mail does not understand all of it" in told.stderr
+    assert "hush" not in told.stderr + told.stdout
 
 
 @pytest.mark.parametrize("rule", [rule.name for rule in RULES])

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from support import receivers
 from support.markets import seeded
 from support.runs import memory
 from tapewatch.carry.tape import Recorder
@@ -236,3 +237,32 @@ def test_help_names_every_flag(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         assert not ended.value.code
         text = capsys.readouterr().out
         assert all(flag in text for flag in flags.split())
+
+
+def test_with_channels_it_tells_people_and_says_that_it_is_a_replay(tape: Path, tmp_path: Path) -> None:
+    with receivers.web() as hook:
+        (tmp_path / "tapewatch.toml").write_text(
+            f"""
+            [[alerts.channels]]
+            name = "desk"
+            url = "json://{hook.host}"
+            severity = "low"
+            """
+        )
+        arguments = ("run", "--source", f"tape:{tape}", "--speed", "60", "--db", "x.db", "--no-dashboard")
+        with running(*arguments, until="channel", cwd=tmp_path) as (child, said):
+            assert said[-1].split() == ["channel", "desk", "(JSON):", "low", "and", "above:", "all", "rules"]
+            (request,) = hook.wait_for(1)[:1]
+            ends(child, signal.SIGINT)
+    assert request.json["title"].startswith("[Replay] ")
+    with closing(sqlite3.connect(tmp_path / "x.db")) as database:
+        assert database.execute("SELECT count(*) FROM alerts WHERE verdict IN ('sent', 'grouped')").fetchone()[0] >= 1
+
+
+def test_alerting_can_be_left_out(tape: Path, tmp_path: Path) -> None:
+    (tmp_path / "tapewatch.toml").write_text('[[alerts.channels]]\nname = "desk"\nurl = "json://127.0.0.1:9"\n')
+    arguments = ("run", "--source", f"tape:{tape}", "--speed", "0", "--db", "x.db", "--no-dashboard", "--no-alerts")
+    command = [*TAPEWATCH, *map(str, arguments)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "channel" not in done.stderr

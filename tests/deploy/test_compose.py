@@ -17,6 +17,7 @@ from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.cli import app
 from tapewatch.cli.common import SECTIONS
 from tapewatch.config import Settings
+from tapewatch.dispatch.config import AlertsConfig
 from tapewatch.runtime.opening import RunConfig
 from tapewatch.runtime.spark import DetectConfig
 from tapewatch.simulate.exchange import ExchangeConfig
@@ -25,6 +26,7 @@ from tapewatch.view.dashboard import DashboardConfig
 
 FILE = ROOT / "docker-compose.yml"
 STRUCTS = {
+    "alerts": AlertsConfig,
     "capture": CaptureConfig,
     "dashboard": DashboardConfig,
     "detect": DetectConfig,
@@ -72,17 +74,20 @@ def test_it_is_valid_by_the_specifications_schema(tmp_path: Path) -> None:
 
 
 def test_it_has_all_parts() -> None:
-    assert set(SERVICES) == {"kafka", "postgres", "migrate", "exchange", "produce", "detect", "dashboard"}
+    assert set(SERVICES) == {"kafka", "postgres", "migrate", "exchange", "produce", "detect", "dashboard", "alerts"}
     assert set(OURS) == set(SERVICES) - {"kafka", "postgres"}
     assert ONCE == ["migrate"]
 
 
 def context(service: dict[str, Any]) -> typer.Context:
     """Parse a command as our CLI does, without running it."""
-    group: Any = typer.main.get_command(app)
-    outer = group.make_context("tapewatch", [], resilient_parsing=True)
-    name, command, arguments = group.resolve_command(outer, list(service["command"]))
-    found: typer.Context = command.make_context(name, list(arguments), parent=outer)
+    command: Any = typer.main.get_command(app)
+    found: typer.Context = command.make_context("tapewatch", [], resilient_parsing=True)
+    arguments = list(service["command"])
+    while hasattr(command, "resolve_command"):
+        name, command, arguments = command.resolve_command(found, arguments)
+        rest = arguments if not hasattr(command, "resolve_command") else []
+        found = command.make_context(name, list(rest), parent=found, resilient_parsing=not rest and bool(arguments))
     return found
 
 
@@ -94,7 +99,7 @@ def test_our_commands_flags_and_settings_exist(name: str) -> None:
     settings.only(SECTIONS)
     for section, struct in STRUCTS.items():
         settings.section(section, struct)
-    if name in {"migrate", "detect", "dashboard"}:
+    if name in {"migrate", "detect", "dashboard", "alerts"}:
         url = database_url(settings.section("run", RunConfig).db)
         assert (url.host, url.password, service["environment"]["PGPASSWORD"]) == ("postgres", None, PASSWORD)
 
@@ -151,6 +156,15 @@ class TestEach:
 def _brokers() -> Iterator[str]:
     for name in ("produce", "detect"):
         yield context(SERVICES[name]).params["brokers"]
+
+
+def test_the_address_of_a_channel_is_a_file_that_only_its_service_sees() -> None:
+    (secret,) = SERVICES["alerts"]["secrets"]
+    (channel,) = Settings.load(None, SERVICES["alerts"]["environment"]).section("alerts", AlertsConfig).channels
+    assert channel.url_file == f"/run/secrets/{secret}"
+    assert set(COMPOSE["secrets"]) == {secret}
+    assert [name for name, service in SERVICES.items() if "secrets" in service] == ["alerts"]
+    assert SERVICES["alerts"]["profiles"] == ["alerts"], "without a channel there is nothing to run"
 
 
 def test_the_addresses_of_one_are_those_that_others_use() -> None:

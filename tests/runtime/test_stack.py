@@ -220,13 +220,22 @@ class TestKept:
 
 
 class TestParts:
-    def described(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> list[Part]:
+    def described(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, *, alerting: bool = False
+    ) -> list[Part]:
         monkeypatch.setattr(parts.Broker, "prepare", lambda _: None)
         monkeypatch.setattr(parts.Broker, "command", ("java",))
         kept = keep(tmp_path, source)
-        return parts.parts(
-            tmp_path, kept, [], "postgresql://u:hidden@127.0.0.1/d", flags=("--set", "kafka.trades=t"), rate=50.0
-        )
+        flags = ("--set", "kafka.trades=t")
+        url = "postgresql://u:hidden@127.0.0.1/d"
+        return parts.parts(tmp_path, kept, [], url, flags=flags, rate=50.0, alerting=alerting)
+
+    def test_where_there_are_channels_they_are_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        *_, alerts = self.described(tmp_path, monkeypatch, "simulated", alerting=True)
+        assert (alerts.name, alerts.command[3:5]) == ("alerts", ("alerts", "run"))
+        assert "hidden" not in str(alerts.command)
+        assert alerts.environment == {"TAPEWATCH_RUN__DB": "postgresql://u:hidden@127.0.0.1/d"}
+        assert alerts.probe.endswith("/readyz")
 
     @pytest.mark.parametrize(
         ("source", "names"),

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect
 from support.databases import Database
 from tapewatch.errors import StoreError
 from tapewatch.store.engine import database_url, open_engine
-from tapewatch.store.migrations import STEPS, history, migrate, migrations
+from tapewatch.store.migrations import ALERTING, STEPS, history, migrate, migrations
 from tapewatch.store.schema import METADATA
 from tapewatch.store.sql import Reader, Store
 
@@ -94,9 +94,22 @@ def test_a_newer_database_is_refused_by_writer_and_reader(database: Database) ->
 
 def test_an_older_database_is_not_read_before_it_was_brought_up(database: Database) -> None:
     Store.open(database.url).close()
-    database.execute("UPDATE migrations SET number = 0")
+    database.execute("DELETE FROM migrations WHERE number > 1")
     with pytest.raises(StoreError, match=r"older than this program's .* tapewatch migrate brings it up"):
         ready(database)
+
+
+def test_alerting_comes_to_an_old_database_without_telling_what_is_in_its_log(database: Database) -> None:
+    Store.open(database.url).close()
+    database.execute("DELETE FROM migrations WHERE number = 2")
+    for name in ALERTING:
+        database.execute(f"DROP TABLE {name}")
+    for ordinal in "012":
+        row = f"('v', 's', {ordinal}, 'a', 'opened', 1, '')"
+        database.execute("INSERT INTO changes (venue, symbol, ordinal, anomaly_id, change, at, record) VALUES " + row)  # noqa: S608  # a test's own words
+    Store.open(database.url).close()
+    assert set(ALERTING) <= look(database)[1]
+    assert database.rows("SELECT value FROM meta WHERE key = 'reader:alerts'") == [("3",)]
 
 
 def test_a_database_of_another_program_is_refused_and_kept(database: Database) -> None:

@@ -14,7 +14,7 @@ from support.records import LANE, anomaly, bars_of, change
 from tapewatch.errors import StoreError
 from tapewatch.runtime.postgres import Server
 from tapewatch.store import bulk, schema
-from tapewatch.store.lock import CLASS
+from tapewatch.store.lock import WRITER
 from tapewatch.store.records import Clock, Commit, Source
 from tapewatch.store.sql import Reader, Store
 
@@ -150,7 +150,7 @@ class TestOneWriter:
 
     def test_one_without_a_name_is_named_by_its_session(self, database: PostgresqlDatabase) -> None:
         with database.connect() as other:
-            other.execute(f"SELECT pg_advisory_lock({CLASS}, 'public'::regnamespace::oid::int)")
+            other.execute(f"SELECT pg_advisory_lock({WRITER.number}, 'public'::regnamespace::oid::int)")
             pid = other.info.backend_pid
             assert f"another tapewatch (session {pid} of the server) is writing to it" in refused(database.url)
 

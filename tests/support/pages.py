@@ -45,4 +45,6 @@ class Page:
         self.bars |= {bar[0]: tuple(bar) for bar in message.get("bars", [])}
         self.rows |= {row["id"]: row for row in message.get("rows", [])}
         self.happened += [seq for seq, *_ in message.get("happened", [])]
-        self.parts |= {name: message[name] for name in ("now", "watch", "tally", "prices") if name in message}
+        self.parts |= {
+            name: message[name] for name in ("now", "alerting", "watch", "tally", "prices") if name in message
+        }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
+from support.telling import telling
 from support.views import BTC, NOW, anomaly, bars_of, build, clock, feed_row, opened, silence
 from tapewatch.model import NS, PRICE_SCALE, Anomaly, Bars, Lane
 from tapewatch.store.records import Commit
@@ -13,6 +14,7 @@ from tapewatch.store.sql import Reader, Store
 from tapewatch.view.terminal.app import Top
 from tapewatch.view.terminal.palette import DARK, Palette
 from tapewatch.view.terminal.picture import Ask
+from tapewatch.view.terminal.wishes import Request
 
 ETH = Lane("coinbase", "ETH-USD")
 SOL = Lane("coinbase", "SOL-USD")
@@ -139,11 +141,34 @@ def add(path: Path, *anomalies: Anomaly) -> None:
     store.close()
 
 
+def alerted(path: Path) -> Reader:
+    """Store the market, and what was told of it: every outcome, a channel that fails, silences, marks."""
+    reader = market(path)
+    with telling(path) as told:
+        told.send("phone", "fast-1")
+        told.send("phone", "fast-2", "eth-1", outcomes=("HTTP 503: busy", "accepted"))
+        told.send("desk", "vol-1", outcomes=("HTTP 401: bad token", "HTTP 401: bad token"))
+        told.judge("jump-1", "phone", "cooling", "cooling down until 22:24:28: told at 21:24:28, 4× the limit")
+        told.judge("mean-1", "desk", "silenced", "silenced by silence 1 (BTC-*) until 22:32:48: listing day")
+        told.judge("sol-1", "phone", "unrouted", "medium: this channel takes high alone")
+        told.wait("sol-1", "desk", "over the budget: for the digest of 22:00")
+        told.silence(-60, 3_600, symbol="BTC-*", note="listing day")
+        told.silence(600, 4_200, rule="tape_gap")
+        told.silence(-7_200, -3_600, symbol="OLD-*")
+        told.mark("fast-1", "true", "checked with the venue")
+        told.mark("vol-1", "expected")
+    return reader
+
+
 def screen(
-    reader: Reader, ask: Ask | None = None, wall: Callable[[], int] = lambda: NOW, palette: Palette = DARK
+    reader: Reader,
+    ask: Ask | None = None,
+    wall: Callable[[], int] = lambda: NOW,
+    palette: Palette = DARK,
+    request: Request | None = None,
 ) -> Top:
     """Make the screen; it looks when it is told to, for its timer is slower than any test."""
-    return Top(reader, ask=ask or Ask(), clock=wall, hz=0.001, palette=palette)
+    return Top(reader, ask=ask or Ask(), clock=wall, hz=0.001, palette=palette, request=request)
 
 
 async def settle(pilot: Pilot[None]) -> None:
@@ -173,6 +198,6 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 def text_of(pilot: Pilot[None], panel: str | None = None) -> str:
     """Read the screen, or one panel of it with its border, as plain lines."""
     app = pilot.app
-    region = app.size.region if panel is None else app.query_one(f"#{panel}").region
+    region = app.size.region if panel is None else app.screen.query_one(f"#{panel}").region
     lines = [strip.crop(region.x, region.right).text for strip in app.screen._compositor.render_strips()]
     return "\n".join(line.rstrip() for line in lines[region.y : region.bottom])

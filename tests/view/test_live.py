@@ -6,8 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.pages import Page
+from support.telling import telling
 from support.views import BTC, LINK, NOW, anomaly, bars_of, build, clock, feed_row, opened
 from tapewatch.model import NS, Change
+from tapewatch.store.bars import read_bars
 from tapewatch.store.records import Commit, Source
 from tapewatch.store.sql import Store
 from tapewatch.view import queries
@@ -177,7 +179,7 @@ async def _a_page_comes_back(path, steps):
                 box = await hub.join(page.wish)
     assert not page.afresh
     with reader.connect() as conn:
-        stored = queries.bars(conn, LINK, 1)
+        stored = read_bars(conn, LINK, 1)
         known = {bar["time"]: tuple(bar.item()) for bar in stored}
         assert {time: known[time] for time in page.bars} == page.bars, "what it has is what is stored"
         first = min(page.bars, default=None)
@@ -274,6 +276,7 @@ async def test_pictures_are_sent_when_they_have_changed(database):
     first = said(box)
     assert first["now"]["state"] == "ended"
     assert first["watch"][0]["symbol"] == "LINK-USD"
+    assert first["alerting"]["channels"] == 0
     assert first["tally"]["total"] == 0
     wall += 10 * NS
     await hub.follow()
@@ -283,6 +286,25 @@ async def test_pictures_are_sent_when_they_have_changed(database):
     later = said(box)
     assert "now" not in later
     assert "watch" not in later
+    assert "alerting" not in later
+    reader.close()
+
+
+async def test_what_becomes_of_an_alert_is_told_to_every_page(database):
+    wall = NOW
+    reader = build(database.url, Commit(clock(), changes=opened(anomaly("a")), feed=[feed_row(LINK)]))
+    hub = Hub(reader, lambda: wall, refresh_s=3)
+    await hub.follow()
+    box = await hub.join(wish())
+    before = said(box)["alerting"]
+    assert (before["channels"], before["word"]) == (0, "")
+    with telling(database.url) as told:
+        told.send("desk", "a", outcomes=("HTTP 500",))
+    wall += NS
+    await hub.follow()
+    after = said(box)["alerting"]
+    assert (after["channels"], after["word"]) == (2, "1 undelivered")
+    assert after["mark"] != before["mark"]
     reader.close()
 
 

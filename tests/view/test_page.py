@@ -8,14 +8,14 @@ from tapewatch.view.dashboard import PAGE
 from tapewatch.view.services import Services, provide
 from tapewatch.view.theme import palette
 
-PARTS = ["top", "chart", "log", "rail", "foot"]
+PARTS = ["top", "chart", "log", "rail", "alerts", "foot"]
 
 
 @pytest.fixture
 def page(tmp_path):
     found = opened(anomaly("a", ended=False), anomaly("b", symbol="BTC-USD", severity="low", rule="vol_breakout"))
     reader = build(tmp_path / "x.db", Commit(clock(), changes=found, feed=[feed_row(BTC), feed_row(LINK)]))
-    provide(Services(reader, lambda: NOW))
+    provide(Services(reader, lambda: NOW, lambda *_: "done: nothing"))
     yield AppTest.from_file(str(PAGE), default_timeout=60)
     reader.close()
 

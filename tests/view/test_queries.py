@@ -1,13 +1,13 @@
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
 
+from support.plans import of_sqlite, plans
 from support.views import BTC, LINK, NOW, SOME, anomaly, bars_of, build, clock, feed_row, looking, opened
 from tapewatch.model import NS, Anomaly, Lane
+from tapewatch.store import log
+from tapewatch.store.bars import CHART, fold, read_bars
 from tapewatch.store.records import Commit, Source
 from tapewatch.store.schema import anomalies as anomalies_table
 from tapewatch.view import queries
@@ -42,9 +42,9 @@ def ids(found: list[Anomaly]) -> list[str]:
 
 
 def test_a_row_comes_back_as_it_was(conn):
-    assert queries.one(conn, "high-down") == SOME[0]
-    assert queries.one(conn, "silent") == SOME[5]
-    assert queries.one(conn, "no such") is None
+    assert log.anomaly(conn, "high-down") == SOME[0]
+    assert log.anomaly(conn, "silent") == SOME[5]
+    assert log.anomaly(conn, "no such") is None
 
 
 def test_table_and_record_have_the_same_fields():
@@ -141,16 +141,16 @@ def test_histogram_has_every_step(conn):
 
 
 def test_bars_in_the_quote_currency(conn):
-    found = queries.bars(conn, LINK, 10)
+    found = read_bars(conn, LINK, 10)
     assert found["time"].tolist() == [T, T + 10, T + 20, T + 60]
     assert found["close"].tolist() == [19.0, 20.0, 18.0, 18.5]
     assert found.view("f8").reshape(-1, 7)[1].tolist() == [T + 10, 19.0, 20.0, 19.0, 20.0, 2.0, 1.0]
 
 
 def test_bars_of_other_widths_are_folded(conn):
-    thirty = queries.bars(conn, LINK, 30)
+    thirty = read_bars(conn, LINK, 30)
     assert thirty.tolist() == [(T, 19.0, 20.0, 18.0, 18.0, 6.0, 3.0), (T + 60, 18.0, 18.5, 18.0, 18.5, 2.0, 1.0)]
-    five_minutes = queries.bars(conn, LINK, 300)
+    five_minutes = read_bars(conn, LINK, 300)
     assert five_minutes.tolist() == [
         (T, 18.0, 18.5, 18.0, 18.5, 4.0, 2.0),
         (T + 300, 18.5, 19.384, 18.5, 19.384, 2.0, 1.0),
@@ -158,15 +158,15 @@ def test_bars_of_other_widths_are_folded(conn):
 
 
 def test_bars_within_a_span_and_the_newest_of_them(conn):
-    span = queries.bars(conn, LINK, 10, start_ns=(T + 10) * NS, end_ns=(T + 60) * NS)
+    span = read_bars(conn, LINK, 10, start_ns=(T + 10) * NS, end_ns=(T + 60) * NS)
     assert span["time"].tolist() == [T + 10, T + 20]
-    assert queries.bars(conn, LINK, 10, limit=2)["time"].tolist() == [T + 20, T + 60]
-    assert queries.bars(conn, LINK, 30, limit=1)["time"].tolist() == [T + 60]
-    assert len(queries.bars(conn, Lane("coinbase", "DOGE-USD"), 60)) == 0
+    assert read_bars(conn, LINK, 10, limit=2)["time"].tolist() == [T + 20, T + 60]
+    assert read_bars(conn, LINK, 30, limit=1)["time"].tolist() == [T + 60]
+    assert len(read_bars(conn, Lane("coinbase", "DOGE-USD"), 60)) == 0
 
 
 def test_a_wide_bar_that_the_span_cuts_is_whole(conn):
-    assert queries.bars(conn, LINK, 30, start_ns=(T + 25) * NS)["high"].tolist() == [20.0, 18.5]
+    assert read_bars(conn, LINK, 30, start_ns=(T + 25) * NS)["high"].tolist() == [20.0, 18.5]
 
 
 @given(
@@ -175,8 +175,8 @@ def test_a_wide_bar_that_the_span_cuts_is_whole(conn):
 )
 def test_folding_is_what_a_reader_would_do_by_hand(pairs, width):
     pairs.sort()
-    narrow = np.array([(t, p, p + 1, p / 2, p, 1.5, 2) for t, p in pairs], dtype=queries.CHART)
-    wide = queries.fold(narrow, width)
+    narrow = np.array([(t, p, p + 1, p / 2, p, 1.5, 2) for t, p in pairs], dtype=CHART)
+    wide = fold(narrow, width)
     by_hand: dict[int, list[float]] = {}
     for t, p in pairs:
         by_hand.setdefault(t // width * width, []).append(p)
@@ -219,32 +219,8 @@ def test_empty_database(database):
         assert queries.anomalies(conn, Filter(), NOW, limit=10) == []
         assert queries.tail(conn, 0, 0) == queries.Tail([], [], 0, 0)
         assert queries.counts(conn, Filter(), NOW).total == 0
-        assert len(queries.bars(conn, BTC, 300)) == 0
+        assert len(read_bars(conn, BTC, 300)) == 0
         assert watchlist(conn, status(conn, NOW)) == []
-
-
-# SQLite plans by rules; PostgreSQL by how many rows there are, which here are few.
-of_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
-
-def plans(conn, read) -> Iterator[tuple[str, str]]:
-    """Run `read` and explain each statement that it sent."""
-    sent = []
-
-    def remember(_conn, _cursor, statement, parameters, _context, _many):
-        sent.append((statement, parameters))
-
-    event.listen(conn.engine, "before_cursor_execute", remember)
-    try:
-        read()
-    finally:
-        event.remove(conn.engine, "before_cursor_execute", remember)
-    assert sent, "nothing was asked of the database"
-    for statement, parameters in sent:
-        if not statement.startswith("SELECT"):
-            continue
-        for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters):
-            yield statement, row[3]
 
 
 LIVE = {
@@ -256,12 +232,12 @@ LIVE = {
     "page": lambda conn: queries.anomalies(conn, Filter(), NOW, 200, before=(NOW, "x")),
     "symbol": lambda conn: queries.anomalies(conn, Filter(symbols=("LINK-USD",)), NOW, 200),
     "open": queries.open_anomalies,
-    "one": lambda conn: queries.one(conn, "a"),
+    "one": lambda conn: log.anomaly(conn, "a"),
     "open before": lambda conn: queries.anomalies(conn, Filter(severities=("high",), symbols=("LINK-USD",)), NOW, 200),
     "counts of a symbol": lambda conn: queries.counts(conn, Filter(symbols=("LINK-USD",)), NOW),
     "between": lambda conn: queries.between(conn, LINK, NOW - 3_600 * NS, NOW),
-    "bars": lambda conn: queries.bars(conn, LINK, 30, start_ns=NOW - 3_600 * NS, end_ns=NOW),
-    "newest bars": lambda conn: queries.bars(conn, LINK, 1, limit=100),
+    "bars": lambda conn: read_bars(conn, LINK, 30, start_ns=NOW - 3_600 * NS, end_ns=NOW),
+    "newest bars": lambda conn: read_bars(conn, LINK, 1, limit=100),
     "counts": lambda conn: queries.counts(conn, Filter(), NOW),
     "histogram": lambda conn: queries.histogram(conn, Filter(), NOW - 86_400 * NS, NOW),
     "tail": lambda conn: queries.tail(conn, 3, 1),

@@ -12,11 +12,11 @@ from support.pages import Page
 from support.serving import serving
 from support.views import BTC, LINK, NOW, anomaly, bars_of, build, clock, feed_row, opened, silence
 from tapewatch.model import NS
+from tapewatch.store.bars import CHART, read_bars
 from tapewatch.store.records import Commit
 from tapewatch.store.sql import Store
-from tapewatch.view import queries, routes
+from tapewatch.view import routes
 from tapewatch.view.live import Hub
-from tapewatch.view.queries import CHART
 
 T = NOW // NS - NOW // NS % 60
 CLOSES = [19.0 + i / 100 for i in range(50)]
@@ -38,7 +38,7 @@ def served(reader):
         await hub.follow()
         yield
 
-    app = Starlette(routes=routes.routes(reader, hub, lambda: NOW), lifespan=lifespan)
+    app = Starlette(routes=routes.routes(reader, hub, lambda: NOW, lambda *_: "done: nothing"), lifespan=lifespan)
     with serving(app) as address, httpx.Client(base_url=f"http://{address}") as client:
         yield client
     reader.close()
@@ -237,7 +237,7 @@ def test_a_page_that_goes_away_is_forgotten(client, monkeypatch):
 def test_bars_agree_with_the_queries(client, database):
     reader = Store.read(database.url)
     with reader.connect() as conn:
-        expected = queries.bars(conn, LINK, 60)
+        expected = read_bars(conn, LINK, 60)
     reader.close()
     assert bars(client.get("/api/bars", params={"venue": "coinbase", "symbol": "LINK-USD", "width": 60})).tolist() == (
         expected.tolist()

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from tapewatch.cli import backtest, config, exchange, migrate, pipeline, rules, run, stack, view
+from tapewatch.cli import alerts, backtest, config, exchange, migrate, pipeline, rules, run, stack, verdicts, view
 from tapewatch.errors import TapewatchError
 
 UsageError: Any = typer.BadParameter.__mro__[1]
@@ -28,6 +28,8 @@ exchange.register(app)
 view.register(app)
 migrate.register(app)
 pipeline.register(app)
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(verdicts.app, name="verdicts")
 app.add_typer(stack.app, name="stack")
 app.add_typer(config.app, name="config")
 

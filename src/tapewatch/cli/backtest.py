@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 """How many of the greatest anomalies and of the refused rows are spelled out."""
-
-WORDS = ("Symbol", "Rule")
-"""Headings of columns that hold no numbers."""
 
 COLLECT_EVERY = 200_000
 """Objects made before garbage is looked for."""
@@ -135,6 +132,7 @@ def _print(report: "Report") -> None:
 def _show(report: "Report", *, to_stderr: bool) -> None:
     from rich.console import Console
 
+    from tapewatch.cli.tables import table
     from tapewatch.detect.rules import RULES
     from tapewatch.model import NS
 
@@ -143,38 +141,27 @@ def _show(report: "Report", *, to_stderr: bool) -> None:
     headings = [rule.words.replace(" ", "\n") for rule in RULES]
     one_venue = len({lane.venue for lane in report.lanes}) == 1
     by_lane, by_day = report.by_lane(), report.by_day()
-    lanes = _table("Symbol", "Trades", "Ids\nmissing", *headings)
+    lanes = table("Symbol", "Trades", "Ids\nmissing", *headings, right=("Trades", "Ids\nmissing", *headings))
     for lane, count in report.lanes.items():
         found = [f"{by_lane[lane, rule.name]:,}" if rule.name in count.armed else "-" for rule in RULES]
         lanes.add_row(lane.symbol if one_venue else str(lane), f"{count.trades:,}", f"{count.missing:,}", *found)
     console.print(lanes)
-    days = _table("Opened on", "All", *headings)
+    days = table("Opened on", "All", *headings, right=("All", *headings))
     for day in sorted({day for day, _ in by_day}):
         counts = [by_day[day, rule.name] for rule in RULES]
         days.add_row(day, *(f"{number:,}" for number in (sum(counts), *counts)))
-    greatest = _table("Greatest, UTC", "Symbol", "Rule", "Peak", "Times the limit")
+    greatest = table("Greatest, UTC", "Symbol", "Rule", "Peak", "Times the limit", right=("Peak", "Times the limit"))
     words = {rule.name: rule.words for rule in RULES}
     for each in report.greatest(SHOWN):
         at = f"{datetime.fromtimestamp(each.peak_ts // NS, UTC):%Y-%m-%d %H:%M:%S}"
         peak = f"{each.peak_observed:+.2f} %" if each.unit == "percent" else f"{each.peak_observed:+,.6g} {each.unit}"
         greatest.add_row(at, each.symbol, words[each.rule], peak, f"{abs(each.peak_observed) / each.threshold:.1f}")
-    for table in (days, greatest) if report.anomalies else ():
+    for shown in (days, greatest) if report.anomalies else ():
         console.print()
-        console.print(table)
+        console.print(shown)
     again = sum(count.duplicates for count in report.lanes.values())
     if again:
         console.print(f"\n{again:,} trades were told again and changed nothing")
-
-
-def _table(first: str, *headings: str) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
-    table.add_column(first, no_wrap=True, vertical="bottom")
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading in WORDS else "right", no_wrap=True)
-    return table
 
 
 def _warn(tape: "Tape", refused: "list[BadRow]") -> None:

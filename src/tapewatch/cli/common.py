@@ -1,16 +1,23 @@
 """Options that commands share: the configuration file, and single settings on top of it."""
 
 import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from tapewatch.config import Settings
-from tapewatch.errors import ConfigError
+from tapewatch.errors import ConfigError, TapewatchError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 DEFAULT_FILE = Path("tapewatch.toml")
-SECTIONS = ("capture", "dashboard", "detect", "exchange", "kafka", "rules", "run", "stack", "top")
+SECTIONS = ("alerts", "capture", "dashboard", "detect", "exchange", "kafka", "rules", "run", "stack", "top")
 
 DB_NAMES = ("--db", "--store")
 DbOption = Annotated[
@@ -28,6 +35,9 @@ HostOption = Annotated[
         metavar="ADDRESS", help="Address to listen at; any but loopback lets others in.", show_default="127.0.0.1"
     ),
 ]
+HealthOption = Annotated[
+    int | None, typer.Option("--health-port", min=1, max=65_535, help="Port of /healthz, /readyz and /metrics.")
+]
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Configuration file; default: tapewatch.toml where it exists."),
@@ -36,6 +46,8 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Set one value, over file and environment; repeatable."),
 ]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print lines of JSON.")]
 
 
 def settings(config: Path | None, overrides: list[str] | None) -> Settings:
@@ -79,3 +91,52 @@ def shared(config: Path | None, set_: list[str] | None) -> tuple[str, ...]:
     """Spell the flags of settings again, for commands of ours that run beside this one."""
     named = () if config is None else ("--config", str(config))
     return (*named, *(part for value in set_ or () for part in ("--set", value)))
+
+
+@contextmanager
+def reading(given: Settings, db: str | None) -> Iterator[tuple["Connection", int]]:
+    """Open a database for reading; with the connection comes what time it is where the lanes are, ns."""
+    from tapewatch.store.sql import Store
+    from tapewatch.view.nearby import require
+    from tapewatch.view.status import status
+
+    reader = Store.read(db_of(given, db))
+    try:
+        require(reader)
+        with reader.connect() as conn:
+            yield conn, status(conn, time.time_ns()).now_ns
+    finally:
+        reader.close()
+
+
+def show_all(found: list[Any], json: bool, table: Callable[[list[Any]], None]) -> None:
+    """Print what was found as a table, or as lines of JSON."""
+    if not json:
+        table(found)
+        return
+    for each in found:
+        typer.echo(msgspec.json.encode(each))
+
+
+def db_of(given: Settings, db: str | None) -> str:
+    """Tell which database is meant."""
+    from tapewatch.runtime.opening import RunConfig
+
+    return given.with_flags("run", db=db).section("run", RunConfig).db
+
+
+def ask(given: Settings, db: str | None, kind: str, arguments: dict[str, Any]) -> None:
+    """Ask alerting for something, and print its answer.
+
+    Raises
+    ------
+    TapewatchError
+        It refuses, or nobody answers.
+    """
+    from tapewatch.runtime import asking
+
+    answer = asking.ask(db_of(given, db), kind, arguments)
+    done, _, words = answer.partition(": ")
+    if done != "done":
+        raise TapewatchError(words)
+    typer.echo(words)

@@ -1,5 +1,6 @@
 """`tapewatch config`: every value in force, and where it came from."""
 
+import os
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -39,7 +40,9 @@ def show(
 @app.command()
 def check(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Check all settings without a network; exit code 2 and one line where something is wrong."""
-    count = len(list(_values(settings(config, set_))))
+    chosen = settings(config, set_)
+    count = len(list(_values(chosen)))
+    _check_channels(chosen)
     typer.echo(f"{count} settings are well")
 
 
@@ -47,6 +50,7 @@ def _values(chosen: Settings) -> Iterator[tuple[str, Any]]:
     from tapewatch.capture.config import CaptureConfig
     from tapewatch.carry.kafka.config import KafkaConfig
     from tapewatch.detect.rules import RuleBook
+    from tapewatch.dispatch.config import AlertsConfig
     from tapewatch.runtime.opening import RunConfig, StackConfig
     from tapewatch.runtime.spark import DetectConfig
     from tapewatch.simulate.exchange import ExchangeConfig
@@ -54,6 +58,7 @@ def _values(chosen: Settings) -> Iterator[tuple[str, Any]]:
     from tapewatch.view.terminal.command import TopConfig
 
     structs: dict[str, type[msgspec.Struct]] = {
+        "alerts": AlertsConfig,
         "capture": CaptureConfig,
         "dashboard": DashboardConfig,
         "detect": DetectConfig,
@@ -69,6 +74,17 @@ def _values(chosen: Settings) -> Iterator[tuple[str, Any]]:
     yield from ((key, entry.value) for key, entry in chosen.entries.items() if key.startswith("rules."))
 
 
+def _check_channels(chosen: Settings) -> None:
+    from tapewatch.dispatch.config import AlertsConfig
+
+    channels = chosen.section("alerts", AlertsConfig).channels
+    if channels:
+        from tapewatch.dispatch.channel import Channel
+
+        for channel in channels:
+            Channel.open(channel, os.environ, chosen.place("alerts.channels"))
+
+
 def _flat(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in sorted(tree.items(), key=lambda item: isinstance(item[1], dict)):
         if isinstance(value, dict):
@@ -82,11 +98,15 @@ def _without_password(key: str, value: Any) -> Any:
 
     if SECRET.search(key) and not key.startswith("kafka.option_files"):
         return "***"
+    if key == "alerts.channels":
+        return [{**channel, "url": channel["url"] and "***"} for channel in value]
     return name_of(database_url(value)) if key == "run.db" else value
 
 
 def _toml(value: Any) -> str:
-    # A string, number, boolean or list reads the same in TOML as in JSON.
+    # A string, number or boolean reads the same in TOML as in JSON.
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml(item) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key} = {_toml(item)}' for key, item in value.items() if item is not None)}}}"
     return '""' if value is None else msgspec.json.encode(value).decode()

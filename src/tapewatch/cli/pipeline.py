@@ -4,15 +4,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tapewatch.cli.common import ConfigOption, DbOption, HostOption, SetOption, say, settings, with_symbols
+from tapewatch.cli.common import (
+    ConfigOption,
+    DbOption,
+    HealthOption,
+    HostOption,
+    SetOption,
+    say,
+    settings,
+    with_symbols,
+)
 
 if TYPE_CHECKING:
     from tapewatch.carry.kafka.config import KafkaConfig
     from tapewatch.config import Settings
 
-HealthOption = Annotated[
-    int | None, typer.Option("--health-port", min=1, max=65_535, help="Port of /healthz, /readyz and /metrics.")
-]
 BrokersOption = Annotated[
     str | None, typer.Option(metavar="HOST:PORT,…", help="Kafka's brokers.", show_default="127.0.0.1:9092")
 ]

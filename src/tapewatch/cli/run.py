@@ -49,6 +49,7 @@ def run(
         typer.Option(metavar="FILE", help="Append each change of an anomaly to this file, as a line of JSON."),
     ] = None,
     no_dashboard: Annotated[bool, typer.Option("--no-dashboard", help="Leave the dashboard out.")] = False,
+    no_alerts: Annotated[bool, typer.Option("--no-alerts", help="Tell nobody, whatever channels there are.")] = False,
     verbose: VerboseOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -68,7 +69,7 @@ def run(
     }
     given = settings(config, set_).with_flags("run", **flags).with_flags("dashboard", port=port)
     given = with_symbols(given, symbols)
-    _serve(given, fresh=False, verbose=verbose, flags=shared(config, set_))
+    _serve(given, fresh=False, alerts=not no_alerts, verbose=verbose, flags=shared(config, set_))
 
 
 def demo(
@@ -82,23 +83,24 @@ def demo(
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Show everything offline: a simulated exchange with planted anomalies, and the dashboard over it.
+    """Show everything offline: a simulated exchange with planted anomalies, and the dashboard over it; nobody is told.
 
     What was planted is written beside the database, or here where that is a server's, one line of JSON each.
     """
     labels = Path("demo.db" if "://" in db else db).with_suffix(".labels.jsonl")
     given = settings(config, set_).with_flags("run", source="simulated", db=db)
     given = given.with_flags("exchange", seed=seed, labels=str(labels)).with_flags("dashboard", port=port)
-    _serve(given, fresh=not keep, verbose=verbose, flags=shared(config, set_))
+    _serve(given, fresh=not keep, alerts=False, verbose=verbose, flags=shared(config, set_))
 
 
-def _serve(given: "Settings", *, fresh: bool, verbose: bool, flags: tuple[str, ...]) -> None:
+def _serve(given: "Settings", *, fresh: bool, alerts: bool, verbose: bool, flags: tuple[str, ...]) -> None:
     import asyncio
 
     from tapewatch import telemetry
     from tapewatch.capture.config import CaptureConfig
+    from tapewatch.dispatch.config import AlertsConfig
     from tapewatch.runtime.opening import RunConfig, Settings
-    from tapewatch.runtime.service import Dashboard, Service
+    from tapewatch.runtime.service import Beside, Service
     from tapewatch.simulate.exchange import ExchangeConfig
     from tapewatch.view.dashboard import DashboardConfig
 
@@ -107,10 +109,10 @@ def _serve(given: "Settings", *, fresh: bool, verbose: bool, flags: tuple[str, .
         run=given.section("run", RunConfig),
         capture=given.section("capture", CaptureConfig),
         exchange=given.section("exchange", ExchangeConfig),
+        alerts=given.section("alerts", AlertsConfig) if alerts else AlertsConfig(),
+        alerts_place=given.place("alerts.channels"),
         rules=given.plain("rules"),
     )
-    dashboard = None
-    if chosen.run.dashboard:
-        dashboard = Dashboard(given.section("dashboard", DashboardConfig).port, flags)
-    service = Service(chosen, dashboard, fresh=fresh, say=say)
+    beside = Beside(chosen.run.dashboard, given.section("dashboard", DashboardConfig).port, flags)
+    service = Service(chosen, beside, fresh=fresh, say=say)
     asyncio.run(service.run())

@@ -36,17 +36,24 @@ def up(
 
     given, chosen = _settings(config, set_, source=source, home=home)
     from tapewatch.carry.kafka.config import KafkaConfig
+    from tapewatch.dispatch.config import AlertsConfig
     from tapewatch.runtime.jars import cache, java
     from tapewatch.runtime.process import Process
     from tapewatch.runtime.stack import Stack
 
     java()
     kafka = given.section("kafka", KafkaConfig)
+    alerting = given.section("alerts", AlertsConfig)
+    if alerting.channels:
+        from tapewatch.runtime import alerts
+
+        alerts.check(alerts.Settings("", alerting, given.place("alerts.channels")))  # before anything is started
 
     async def run() -> None:
         process = Process(say)
         process.listen_to_signals()
-        await Stack(chosen, kafka, cache(), process, shared(config, set_)).up()
+        flags = shared(config, set_)
+        await Stack(chosen, kafka, cache(), process, flags, alerting=bool(alerting.channels)).up()
 
     asyncio.run(run())
 

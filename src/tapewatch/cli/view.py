@@ -1,6 +1,7 @@
 """`tapewatch top` and `tapewatch dashboard`: what a person asks to see becomes a screen, or a page."""
 
 import time
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -38,6 +39,7 @@ def top(
 
     It reads what tapewatch run or tapewatch demo writes, here or over ssh: tapewatch top --db data/demo.db
     """
+    from tapewatch.runtime.asking import ask
     from tapewatch.store.sql import Store
     from tapewatch.view.choices import filter_of
     from tapewatch.view.nearby import require
@@ -49,14 +51,15 @@ def top(
     wanted = filter_of(
         severities=severity or (), types=type_ or (), directions=direction or (), symbols=symbol or (), last=last
     )
-    reader = Store.read(given.plain("run").get("db", command.DEFAULT_DB))
+    db = given.plain("run").get("db", command.DEFAULT_DB)
+    reader = Store.read(db)
     try:
         require(reader)
         if once or not command.at_a_terminal():
             console = command.pipe_or_terminal()
             command.once(reader, wanted, chosen, rows=rows, console=console, wall_ns=time.time_ns())
         else:
-            command.live(reader, wanted, chosen)
+            command.live(reader, wanted, chosen, partial(ask, db))
     finally:
         reader.close()
 
@@ -77,6 +80,7 @@ def dashboard(
     """
     from tapewatch import telemetry
     from tapewatch.runtime import ports
+    from tapewatch.runtime.asking import ask
     from tapewatch.runtime.service import DASHBOARD_PORT
     from tapewatch.store.sql import Store
     from tapewatch.view.dashboard import DashboardConfig, serve
@@ -87,9 +91,11 @@ def dashboard(
     given = settings(config, set_).with_flags("run", db=db).with_flags("dashboard", port=port, host=host)
     chosen = given.section("dashboard", DashboardConfig)
     free = ports.choose(chosen.port, DASHBOARD_PORT, "dashboard.port", chosen.host)
-    reader = Store.read(given.plain("run").get("db", DEFAULT_DB))
+    db = given.plain("run").get("db", DEFAULT_DB)
+    reader = Store.read(db)
     try:
         require(reader)
-        serve(reader, chosen, free, time.time_ns, lambda: typer.echo(f"http://{chosen.host}:{free}"))
+        announce = partial(typer.echo, f"http://{chosen.host}:{free}")
+        serve(reader, chosen, free, time.time_ns, announce, partial(ask, db))
     finally:
         reader.close()

@@ -215,7 +215,11 @@ class Embedded:
             latency_p50_ms=self.latency.p50_ms,
             latency_p99_ms=self.latency.p99_ms,
         )
-        prepared = self._pipeline.prepare(clock, self.source.status())
+        statuses = self.source.status()
+        if self.source.identity.kind != "tape":
+            for lane, status in statuses.items():
+                telemetry.LAST_FRAME.labels(*lane).set((status.last_frame_ts or 0) / NS)
+        prepared = self._pipeline.prepare(clock, statuses)
         commit = msgspec.structs.replace(
             prepared.commit,
             answers=self._answers,
@@ -241,6 +245,7 @@ class Embedded:
         done_ns = self._clock.now_ns()
         telemetry.COMMITS.inc()
         telemetry.COMMIT_SECONDS.observe((done_ns - started_ns) / NS)
+        telemetry.LAST_COMMIT.set(done_ns / NS)
         if self._jsonl is not None:
             self._jsonl.follow()
         if done_ns < self._ask_again_ns:

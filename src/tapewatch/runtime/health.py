@@ -37,6 +37,7 @@ def application(describe: Callable[[], dict[str, Any]], trouble: Callable[[], st
         return JSONResponse({"status": "not ready", "reason": reason}, status_code=UNAVAILABLE)
 
     async def metrics(_: Request) -> Response:
+        telemetry.READY.set(trouble() is None)
         return Response(generate_latest(telemetry.REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
     return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])

@@ -11,12 +11,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from tapewatch import errors
+from tapewatch import errors, telemetry
 from tapewatch.carry.kafka.anomalies import AnomalyTopic
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.carry.kafka.topics import cluster_of, make_topics
 from tapewatch.detect.rules import RuleBook
 from tapewatch.errors import ConfigError, TapewatchError, before_it_runs
+from tapewatch.model import NS
 from tapewatch.runtime import ports, spark
 from tapewatch.runtime.jars import java
 from tapewatch.runtime.process import Process, Say
@@ -88,6 +89,7 @@ async def serve(settings: Settings, say: Say) -> None:
             ended = threading.Event()  # Spark calls the sink on a thread of its own
             sink = Sink(open_store, settings.detect.shards, settings.rules, process.clock.now_ns, ended.wait)
             stack.callback(sink.close)
+            sink.followers.append(lambda: telemetry.LAST_COMMIT.set(process.clock.now_ns() / NS))
             if settings.jsonl is not None:
                 jsonl = JsonLines.open(Path(settings.jsonl), sink.changes_after)
                 stack.callback(jsonl.close)

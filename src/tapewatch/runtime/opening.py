@@ -16,6 +16,7 @@ from tapewatch.capture.session import Session
 from tapewatch.carry.tape import Tape
 from tapewatch.clock import Clock
 from tapewatch.detect.core import Ledger
+from tapewatch.dispatch.config import AlertsConfig
 from tapewatch.errors import ConfigError
 from tapewatch.model import Lane
 from tapewatch.runtime.live import LiveSource
@@ -85,6 +86,8 @@ class Settings(Struct, frozen=True):
     run: RunConfig = msgspec.field(default_factory=RunConfig)
     capture: CaptureConfig = msgspec.field(default_factory=CaptureConfig)
     exchange: ExchangeConfig = msgspec.field(default_factory=ExchangeConfig)
+    alerts: AlertsConfig = msgspec.field(default_factory=AlertsConfig)
+    alerts_place: str = "alerts.channels"
     rules: dict[str, object] = {}
 
 

@@ -30,6 +30,7 @@ PORTS = {
     "rest": 8730,
     "produce": 8712,
     "detect": 8713,
+    "alerts": 8714,
     "dashboard": 8710,
     "spark": 4040,
 }
@@ -115,7 +116,14 @@ def named(source: str) -> str:
 
 
 def parts(
-    home: Path, kept: Kept, jars: Sequence[Path], database: str, *, flags: Sequence[str], rate: float | None
+    home: Path,
+    kept: Kept,
+    jars: Sequence[Path],
+    database: str,
+    *,
+    flags: Sequence[str],
+    rate: float | None,
+    alerting: bool,
 ) -> list[Part]:
     """Describe all parts in the order in which they start.
 
@@ -131,6 +139,8 @@ def parts(
         Settings that every command of ours is given.
     rate
         Trades a second of the simulated exchange; None: its natural pace.
+    alerting
+        There are channels to tell.
 
     Raises
     ------
@@ -171,7 +181,7 @@ def parts(
             secret,
         ),
     ]
-    return found
+    return [*found, _alerts(at, flags, secret)] if alerting else found
 
 
 def _exchange(home: Path, at: Mapping[str, int], flags: Sequence[str], rate: float | None) -> Part:
@@ -179,6 +189,11 @@ def _exchange(home: Path, at: Mapping[str, int], flags: Sequence[str], rate: flo
     pace = () if rate is None else ("--rate", str(rate))
     command = (*OURS, "exchange", *flags, *where, *pace)
     return Part("exchange", command, f"http://{ports.HOST}:{at['rest']}/time", f"ws://{ports.HOST}:{at['exchange']}")
+
+
+def _alerts(at: Mapping[str, int], flags: Sequence[str], secret: Mapping[str, str]) -> Part:
+    command = (*OURS, "alerts", "run", *flags, "--health-port", str(at["alerts"]))
+    return Part("alerts", command, _ready(at["alerts"]), f"http://{ports.HOST}:{at['alerts']}/metrics", secret)
 
 
 def _set(**urls: str) -> tuple[str, ...]:

@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar, cast
 
 from tapewatch.clock import SystemClock
 from tapewatch.model import NS
@@ -14,6 +16,32 @@ Say = Callable[[str, str], None]
 """Takes a topic and what is to be said about it, for a person."""
 
 LOOK_EVERY_S = 0.1
+
+
+def in_daemon_thread(work: Callable[[], T], name: str) -> asyncio.Future[T]:
+    """Do something in a thread that nobody has to wait for: unlike asyncio's own ones, it does not hold up an end."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def finish(error: BaseException | None, result: T | None) -> None:
+        if future.cancelled():
+            return
+        if error is None:
+            future.set_result(cast("T", result))
+        else:
+            future.set_exception(error)
+
+    def run() -> None:
+        error, result = None, None
+        try:
+            result = work()
+        except BaseException as caught:  # noqa: BLE001  # raised again where it is awaited
+            error = caught
+        with suppress(RuntimeError):  # nobody waits any more: the loop is closed
+            loop.call_soon_threadsafe(finish, error, result)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return future
 
 
 class Process:

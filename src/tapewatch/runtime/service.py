@@ -4,9 +4,7 @@ In: settings that have been checked. Out: a process that runs until the source e
 """
 
 import asyncio
-import threading
-from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +19,7 @@ from tapewatch.runtime import ports
 from tapewatch.runtime.embedded import Embedded
 from tapewatch.runtime.opening import Settings, open_source
 from tapewatch.runtime.pipeline import POSITION
-from tapewatch.runtime.process import LOOK_EVERY_S, Process, Say
+from tapewatch.runtime.process import LOOK_EVERY_S, Process, Say, in_daemon_thread
 from tapewatch.runtime.recording import RECORDING, Recording
 from tapewatch.runtime.source import Position, RowSource
 from tapewatch.runtime.supervise import OURS, Child
@@ -34,11 +32,22 @@ DASHBOARD_PORT, HEALTH_PORT = 8710, 8711
 STATUS_EVERY_NS = 30 * NS
 
 
-class Dashboard(NamedTuple):
-    """The dashboard beside a run: the port that was asked for, and the flags that every command shares."""
+class Beside(NamedTuple):
+    """What runs beside a run, in processes of its own.
 
-    port: int | None
-    arguments: tuple[str, ...] = ()
+    Attributes
+    ----------
+    dashboard
+        Show what happens.
+    port
+        Of the dashboard; None: any.
+    flags
+        That every command shares.
+    """
+
+    dashboard: bool = True
+    port: int | None = None
+    flags: tuple[str, ...] = ()
 
 
 class Service:
@@ -48,8 +57,8 @@ class Service:
     ----------
     settings
         What to run.
-    dashboard
-        None: without one.
+    beside
+        The dashboard, and alerting where there are channels.
     fresh
         Begin with an empty database, whatever the file held before.
     say
@@ -58,16 +67,20 @@ class Service:
     Raises
     ------
     ConfigError
-        The limits of a rule are wrong.
+        The limits of a rule are wrong, or a channel or a template of alerting.
     """
 
-    def __init__(self, settings: Settings, dashboard: Dashboard | None, *, fresh: bool, say: Say) -> None:
+    def __init__(self, settings: Settings, beside: Beside, *, fresh: bool, say: Say) -> None:
         RuleBook.of(settings.rules)  # a wrong limit is told before anything is opened or written
         self._settings = settings
-        self._dashboard = dashboard
+        self._beside = beside
         self._fresh = fresh
         self._say = say
         self._process = Process(say)
+        if settings.alerts.channels:
+            from tapewatch.runtime import alerts  # it takes a second to load, for who has channels alone
+
+            alerts.check(alerts.Settings(settings.run.db, settings.alerts, settings.alerts_place))
 
     async def run(self) -> None:
         """Run until the source ends or a signal comes.
@@ -86,15 +99,18 @@ class Service:
                     return
                 run = self._settings.run
                 server = stack.enter_context(ports.bind(run.health_port, HEALTH_PORT, "run.health_port", run.host))
-                if self._dashboard is not None:
-                    ports.choose(self._dashboard.port, DASHBOARD_PORT, "dashboard.port")
+                if self._beside.dashboard:
+                    ports.choose(self._beside.port, DASHBOARD_PORT, "dashboard.port")
                 self._say("tapewatch", __version__)
                 self._say("source", self._describe(source))
                 embedded = self._open(source)
             health = self._process.serve_health(server, embedded.describe, embedded.trouble)
             beside = [health, self._tell(embedded)]
-            if self._dashboard is not None:
-                beside.append(self._show(self._dashboard))
+            if self._beside.dashboard:
+                asked = () if self._beside.port is None else ("--port", str(self._beside.port))
+                beside.append(self._child("dashboard", "dashboard", *asked))
+            if self._settings.alerts.channels:
+                beside.append(self._child("alerts", "alerts", "run"))
             await self._process.together(embedded.run(), beside)
             self._say(
                 "stopped", f"{embedded.source.ended or 'by a signal'}: {_summary(embedded)}; everything is stored"
@@ -121,7 +137,7 @@ class Service:
                 recording=recording,
                 jsonl=jsonl,
                 prepare=self._warm_up,
-                linger=self._dashboard is not None,
+                linger=self._beside.dashboard,
                 stopping=self._process.stopping,
             )
         except BaseException:
@@ -130,7 +146,8 @@ class Service:
 
     async def _warm_up(self) -> None:
         self._say("rules", "getting ready; the first start compiles them, which takes about half a minute")
-        await self._process.unless_stopped(_in_thread(warm_up))
+        # A compiler need not be waited for at Ctrl-C.
+        await self._process.unless_stopped(in_daemon_thread(warm_up, "warm-up"))
         if not self._process.stopping.is_set():
             self._say("rules", f"ready after {self._process.seconds:.1f} s")
 
@@ -139,12 +156,11 @@ class Service:
             return f"{source.identity}, speed {source.speed:g}"
         return f"{source.identity}: {', '.join(self._settings.capture.symbols)}"
 
-    async def _show(self, dashboard: Dashboard) -> None:
-        asked = () if dashboard.port is None else ("--port", str(dashboard.port))
+    async def _child(self, name: str, *command: str) -> None:
         db, secret = apart(self._settings.run.db)
-        arguments = ("dashboard", "--db", db, *asked, *dashboard.arguments)
-        say = partial(self._say, "dashboard")
-        await Child((*OURS, *arguments), say=say, clock=self._process.clock, environment=secret).run()
+        arguments = (*OURS, *command, "--db", db, *self._beside.flags)
+        say = partial(self._say, name)
+        await Child(arguments, say=say, clock=self._process.clock, environment=secret).run()
 
     async def _tell(self, embedded: Embedded) -> None:
         await embedded.stored.wait()
@@ -155,7 +171,7 @@ class Service:
             if self._process.clock.now_ns() - told_ns >= STATUS_EVERY_NS:
                 told_ns = self._process.clock.now_ns()
                 self._say("running", _summary(embedded))
-        if self._dashboard is not None:
+        if self._beside.dashboard:
             self._say("source", f"{embedded.source.ended}: {_summary(embedded)}; the dashboard stays, Ctrl-C stops it")
 
 
@@ -163,29 +179,3 @@ def _summary(embedded: Embedded) -> str:
     progress, p99 = embedded.progress, embedded.latency.p99_ms
     committed = "" if p99 is None else f", committed within {p99:.0f} ms (99 %)"
     return f"{progress.rows:,} rows, {progress.opened:,} anomalies opened{committed}"
-
-
-def _in_thread(work: Callable[[], None]) -> asyncio.Future[None]:
-    # A daemon, unlike asyncio's own threads: Ctrl-C need not wait until a compiler is done.
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-
-    def finish(error: BaseException | None) -> None:
-        if future.cancelled():
-            return
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
-
-    def run() -> None:
-        error = None
-        try:
-            work()
-        except BaseException as caught:  # noqa: BLE001  # raised again where it is awaited
-            error = caught
-        with suppress(RuntimeError):  # nobody waits any more: the loop is closed
-            loop.call_soon_threadsafe(finish, error)
-
-    threading.Thread(target=run, name="warm-up", daemon=True).start()
-    return future

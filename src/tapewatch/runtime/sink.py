@@ -4,7 +4,7 @@ A micro-batch that is told twice changes nothing; a database that is away is wai
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -195,9 +195,20 @@ class Sink:
         measure(changes, self._opened.values())
         for row in (row for part in told for row in part.feed):
             before = self._feed.get(row.lane)
-            for counter, name in ((telemetry.TRADES, "trades"), (telemetry.DUPLICATES, "duplicates")):
-                counter.labels(*row.lane).inc(getattr(row, name) - (0 if before is None else getattr(before, name)))
+            for counter, name, *more in COUNTED:
+                added = getattr(row, name) - (0 if before is None else getattr(before, name))
+                counter.labels(*row.lane, *more).inc(added)
             self._feed[row.lane] = row
+
+
+COUNTED: Final = (
+    (telemetry.TRADES, "trades"),
+    (telemetry.DUPLICATES, "duplicates"),
+    (telemetry.GAPS_OPENED, "gaps_opened"),
+    (telemetry.GAPS_CLOSED, "gaps_filled", "filled"),
+    (telemetry.GAPS_CLOSED, "gaps_given_up", "given up"),
+)
+"""What a lane's row counts, as our counters, each with the labels behind the lane."""
 
 
 def _last(store: Store) -> Batch | None:

@@ -48,16 +48,26 @@ class Stack:
         Ours.
     flags
         Settings that every command of ours is given.
+    alerting
+        There are channels to tell.
     """
 
     def __init__(
-        self, config: StackConfig, kafka: KafkaConfig, cache: Path, process: Process, flags: Sequence[str] = ()
+        self,
+        config: StackConfig,
+        kafka: KafkaConfig,
+        cache: Path,
+        process: Process,
+        flags: Sequence[str] = (),
+        *,
+        alerting: bool = False,
     ) -> None:
         self._config = config
         self._kafka = kafka
         self._cache = cache
         self._process = process
         self._flags = flags
+        self._alerting = alerting
         self._home = Path(config.home).resolve()
         self._parts: list[Part] = []
         self._up = False
@@ -100,7 +110,15 @@ class Stack:
         await asyncio.to_thread(_start_database, server, kept.ports[POSTGRESQL])
         self._healthy(_database(server), self._process.seconds - began_s)
         described = await self._unless_stopped(
-            lambda: parts(self._home, kept, jars, server.url(), flags=self._flags, rate=self._config.rate)
+            lambda: parts(
+                self._home,
+                kept,
+                jars,
+                server.url(),
+                flags=self._flags,
+                rate=self._config.rate,
+                alerting=self._alerting,
+            )
         )
         for part in described or ():
             await self.start(part)

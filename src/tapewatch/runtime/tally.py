@@ -86,5 +86,8 @@ class Tally:
             gaps_filled=row.gaps_filled + int(np.count_nonzero(filled & ~given_up)),
             gaps_given_up=row.gaps_given_up + int(np.count_nonzero(filled & given_up)),
         )
+        telemetry.GAPS_OPENED.labels(*lane).inc(int(np.count_nonzero((kind == Kind.GAP) & new)))
+        telemetry.GAPS_CLOSED.labels(*lane, "filled").inc(int(np.count_nonzero(filled & ~given_up)))
+        telemetry.GAPS_CLOSED.labels(*lane, "given up").inc(int(np.count_nonzero(filled & given_up)))
         telemetry.TRADES.labels(*lane).inc(counted)
         telemetry.DUPLICATES.labels(*lane).inc(again)

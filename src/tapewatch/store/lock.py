@@ -1,4 +1,4 @@
-"""One instance per database: a lock that is released however its process ends.
+"""One instance per database and role: a lock that is released however its process ends.
 
 SQLite: a file beside the database, which the kernel lets go. PostgreSQL: an advisory lock of the writer's session.
 """
@@ -6,21 +6,41 @@ SQLite: a file beside the database, which the kernel lets go. PostgreSQL: an adv
 import fcntl
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from tapewatch.errors import DatabaseAwayError, StoreError
 
-CLASS = int.from_bytes(b"tape", "big")
-"""First half of the advisory lock's number; the second is the schema, for a database may hold several of ours."""
+
+class Role(NamedTuple):
+    """One of the two that write to a database, each alone.
+
+    Attributes
+    ----------
+    doing
+        What it does, for a person.
+    suffix
+        Of the file that is its lock.
+    number
+        First half of the advisory lock's number; the second is the schema, for a database may hold several of ours.
+    """
+
+    doing: str
+    suffix: str
+    number: int
+
+
+WRITER = Role("is writing to it", ".lock", int.from_bytes(b"tape", "big"))
+TELLER = Role("is telling its alerts", ".alerts.lock", int.from_bytes(b"tell", "big"))
 
 PATIENCE_MS = 1_000
 """A session whose process was killed keeps its lock until the server notices."""
 
 
 class Lock:
-    """Hold ``NAME.lock`` beside a database until `release`.
+    """Hold a role's file beside a database until `release`.
 
     Raises
     ------
@@ -28,8 +48,8 @@ class Lock:
         Another process holds it, or the folder cannot be written.
     """
 
-    def __init__(self, database: Path) -> None:
-        path = database.with_name(f"{database.name}.lock")
+    def __init__(self, database: Path, role: Role = WRITER) -> None:
+        path = database.with_name(f"{database.name}{role.suffix}")
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
@@ -39,7 +59,9 @@ class Lock:
         except OSError:
             holder = os.pread(self._file, 32, 0).decode(errors="replace").strip()
             os.close(self._file)
-            raise _taken(str(database), f"tapewatch (process {holder or 'unknown'})") from None
+            # Whoever answers what a person asks of alerting holds its lock for a moment only.
+            kind = DatabaseAwayError if role is TELLER else StoreError
+            raise _taken(str(database), f"tapewatch (process {holder or 'unknown'})", role, kind) from None
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
@@ -48,8 +70,8 @@ class Lock:
         os.close(self._file)
 
 
-def lock_session(connection: Connection, name: str) -> None:
-    """Lock the schema that a session writes to, until it ends.
+def lock_session(connection: Connection, name: str, role: Role = WRITER) -> None:
+    """Lock the schema that a session writes to, for one role, until it ends.
 
     Raises
     ------
@@ -61,7 +83,7 @@ def lock_session(connection: Connection, name: str) -> None:
     schema = connection.execute(text("SELECT oid FROM pg_namespace WHERE nspname = current_schema()")).scalar()
     if schema is None:
         raise StoreError(f"{name}: there is no schema to write to; make the one that search_path names")
-    numbers = {"class": CLASS, "schema": schema}
+    numbers = {"class": role.number, "schema": schema}
     connection.execute(text(f"SET LOCAL lock_timeout = {PATIENCE_MS}"))
     try:
         connection.execute(text("SELECT pg_advisory_lock(:class, CAST(:schema AS oid)::int)"), numbers)
@@ -70,8 +92,13 @@ def lock_session(connection: Connection, name: str) -> None:
             raise
         connection.rollback()
         # Not a refusal: the holder may be a session whose process is gone, while its last statement still runs.
-        raise _taken(name, _holder(connection, numbers), DatabaseAwayError) from None
+        raise _taken(name, _holder(connection, numbers), role, DatabaseAwayError) from None
     connection.commit()
+
+
+def lock_transaction(connection: Connection) -> None:
+    """Wait until no other transaction makes tables in the database, and keep others waiting until this one ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:class, 0)"), {"class": int.from_bytes(b"migr", "big")})
 
 
 def unlock_session(connection: Connection) -> None:
@@ -90,5 +117,5 @@ def _holder(connection: Connection, numbers: dict[str, int]) -> str:
     return str(found.application_name or session) if found else session
 
 
-def _taken(name: str, holder: str, kind: type[StoreError] = StoreError) -> StoreError:
-    return kind(f"{name}: another {holder} is writing to it; stop that one or choose another database with --db")
+def _taken(name: str, holder: str, role: Role, kind: type[StoreError] = StoreError) -> StoreError:
+    return kind(f"{name}: another {holder} {role.doing}; stop that one or choose another database with --db")

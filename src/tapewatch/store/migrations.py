@@ -9,11 +9,23 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
 from tapewatch.errors import StoreError
+from tapewatch.store.lock import lock_transaction
 from tapewatch.store.schema import METADATA
 
 Step = Callable[[Connection], None]
 
-STEPS: Sequence[Step] = ()
+
+def _add_alerting(connection: Connection) -> None:
+    """Add what alerting keeps; what is in the log by now is told to nobody."""
+    tables = [METADATA.tables[name] for name in ALERTING]
+    METADATA.create_all(connection, tables)
+    newest = connection.execute(select(func.max(METADATA.tables["changes"].c.seq))).scalar() or 0
+    connection.execute(insert(METADATA.tables["meta"]), {"key": "reader:alerts", "value": str(newest)})
+
+
+ALERTING = ("alerts", "messages", "attempts", "channels", "silences", "marks")
+
+STEPS: Sequence[Step] = (_add_alerting,)
 """What was changed after schema 1, in order: the first entry leads to schema 2, and so on. Entries never change;
 the first line of each one's docstring says to a person what it does."""
 
@@ -73,6 +85,8 @@ def migrate(connection: Connection, name: str, steps: Sequence[Step] = STEPS, *,
     StoreError
         It was written by a newer program, or it is somebody else's.
     """
+    if connection.dialect.name == "postgresql":
+        lock_transaction(connection)  # two that start at once would both make the tables
     latest, empty = 1 + len(steps), not _tables(connection)
     if fresh and not empty:
         schema_number(connection, name)

@@ -8,13 +8,19 @@ from typing import Literal
 
 from msgspec import Struct
 
-from tapewatch.model import Anomaly, Bars, Change, Lane
+from tapewatch.alert import Alert, DeliveryState, Letter, Mark, MessageKind, Occasion, Silence
+from tapewatch.model import Anomaly, Bars, Change, Lane, Severity
 
 QUARANTINE_KEPT = 10_000
 """Rows of quarantine that are kept; how many there ever were stand in `FeedRow.quarantined` and `Commit.unnamed`."""
 
 RAW_MAX = 4096
 """Bytes of a quarantined frame that are kept."""
+
+ALERTING = ("silence", "unsilence", "mark", "retry", "sample")
+"""Kinds of requests that alerting answers; the runtime answers all others."""
+
+ChannelState = Literal["unused", "working", "failing"]
 
 FeedState = Literal["waiting", "live", "reconnecting", "ended", "stopped"]
 
@@ -134,7 +140,7 @@ class LoggedChange(Struct, frozen=True):
     symbol: str
     ordinal: int
     anomaly_id: str
-    change: str
+    change: Occasion
     at: int
     record: str
 
@@ -167,3 +173,87 @@ class Commit(Struct, frozen=True):
     feed: Sequence[FeedRow] = ()
     state: Mapping[str, bytes] = {}
     answers: Sequence[Answer] = ()
+
+
+class Post(Struct, frozen=True):
+    """A message in the outbox, and how far it has come; times are ns by our clock but for `at`.
+
+    Attributes
+    ----------
+    at
+        When it was decided, by the lanes' clock.
+    severity
+        The worst that it names; None: it names nothing.
+    anomaly_id
+        Whose chart goes with it; None: no chart.
+    next_try_ts
+        Not to be tried before.
+    done_ts
+        When it was accepted, or given up.
+    error
+        Of the last attempt, for a person.
+    """
+
+    number: int
+    channel: str
+    kind: MessageKind
+    at: int
+    made_ts: int
+    letter: Letter
+    severity: Severity | None = None
+    anomaly_id: str | None = None
+    state: DeliveryState = "waiting"
+    attempts: int = 0
+    next_try_ts: int = 0
+    done_ts: int | None = None
+    error: str = ""
+
+
+class Attempt(Struct, frozen=True):
+    """One try to send a message; ns by our clock."""
+
+    message: int
+    tried_ts: int
+    took_ms: float
+    accepted: bool
+    outcome: str
+
+
+class ChannelRow(Struct, frozen=True):
+    """How a channel stands; the columns of the table ``channels``, in which no address ever stands."""
+
+    name: str
+    service: str
+    takes: str
+    state: ChannelState
+    since_ts: int
+    accepted_ts: int | None = None
+    error: str = ""
+
+
+class Decision(Struct, frozen=True):
+    """What alerting decided, together with how far it has read; stored in one transaction or not at all.
+
+    Attributes
+    ----------
+    position
+        Number of the last change that was judged.
+    memory
+        Pages of the desk's that are others than before; an empty one is forgotten.
+    alerts
+        New, or decided anew.
+    silences
+        New ones have number 0; a known number replaces that one.
+    retries
+        Numbers of undelivered messages that wait again, for a day from now on.
+    """
+
+    position: int
+    memory: Mapping[str, bytes]
+    judged_ts: int
+    alerts: Sequence[Alert] = ()
+    posts: Sequence[Post] = ()
+    answers: Sequence[Answer] = ()
+    silences: Sequence[Silence] = ()
+    marks: Sequence[Mark] = ()
+    retries: Sequence[int] = ()

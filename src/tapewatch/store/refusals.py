@@ -13,10 +13,12 @@ SAFE = "what was committed before is safe"
 FULL = f"the disk is full; {SAFE}. Free some space and start again"
 LOST = f"the connection was lost; {SAFE}. Start again when the server is back"
 
+LOCKED = f"another program keeps it locked; {SAFE}. Close that program and start again"
+
 PLAIN = {
     "disk is full": FULL,
     "disk I/O error": f"the disk could not be read or written; {SAFE}",
-    "locked": f"another program keeps it locked; {SAFE}. Close that program and start again",
+    "locked": LOCKED,
     "readonly": "it cannot be written; change its permissions or choose another database with --db",
     "read-only": "it cannot be written; change its permissions or choose another database with --db",
     "unable to open": "it cannot be opened; check the path and its permissions, or choose another database with --db",
@@ -33,7 +35,7 @@ NO_DATABASE = "the server has no database of that name; make it with createdb, o
 
 TLS = "its TLS cannot be set up; check sslmode, sslrootcert, sslcert and sslkey in --db"
 
-AWAY = (UNREACHABLE, BUSY, STARTING, LOST)
+AWAY = (UNREACHABLE, BUSY, STARTING, LOST, LOCKED)
 """What may pass by itself."""
 
 PLAIN_CONNECTING = {
@@ -73,7 +75,7 @@ PLAIN_POSTGRESQL = {
     "42P01": "its tables are gone; start tapewatch run on it again",
     "53100": FULL,
     "53300": BUSY,
-    "55P03": f"another program keeps it locked; {SAFE}. Close that program and start again",
+    "55P03": LOCKED,
     "57014": f"the server ended what took too long; {SAFE}",
     "57P03": STARTING,
     "57P": LOST,

@@ -139,12 +139,13 @@ meta = Table(
 )
 """Keys: ``source`` {kind, address, …} whose database this is; ``clock`` {now_ts, wall_ts, speed, revision,
 latency_p50_ms, latency_p99_ms} and ``unnamed``, how many inputs in quarantine ever named no lane, written with every
-commit; ``reader:NAME`` how far a follower of the log got."""
+commit; ``reader:alerts`` how far alerting has read the log of changes, by ``seq``; ``alerting`` when it was there last.
+"""
 
 state = Table(
     "state",
     METADATA,
-    Column("name", TEXT, primary_key=True),  # "detector", "position"
+    Column("name", TEXT, primary_key=True),  # "detector", "position", "alerts"
     Column("value", LargeBinary, nullable=False),
 )
 
@@ -158,4 +159,100 @@ requests = Table(
     Column("answered_ts", BigInteger),
     Column("answer", TEXT),
     sqlite_autoincrement=True,
+)
+
+alerts = Table(
+    "alerts",
+    METADATA,
+    Column("change_seq", BigInteger, primary_key=True),
+    Column("channel", TEXT, primary_key=True),
+    Column("anomaly_id", TEXT, nullable=False),
+    Column("venue", TEXT, nullable=False),
+    Column("symbol", TEXT, nullable=False),
+    Column("rule", TEXT, nullable=False),
+    Column("severity", TEXT, nullable=False),
+    Column("occasion", TEXT, nullable=False),  # opened, escalated, ended
+    Column("escalation", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),  # lanes' clock
+    Column("verdict", TEXT),  # null while it waits
+    Column("reason", TEXT, nullable=False),
+    Column("message", BigInteger),  # number of the message that names it
+    Column("judged_ts", BigInteger, nullable=False),  # our clock: when verdict or reason changed last
+    Index("alerts_by_time", "at"),
+    Index("alerts_by_anomaly", "anomaly_id"),
+    Index("alerts_by_message", "message"),
+    Index("alerts_by_verdict", "channel", "verdict"),
+)
+
+messages = Table(
+    "messages",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("channel", TEXT, nullable=False),
+    Column("kind", TEXT, nullable=False),  # symbol, market, digest
+    Column("at", BigInteger, nullable=False),  # lanes' clock
+    Column("made_ts", BigInteger, nullable=False),  # our clock
+    Column("severity", TEXT),  # the worst that it names
+    Column("anomaly_id", TEXT),  # whose chart goes with it; null: none
+    Column("key", TEXT, nullable=False),
+    Column("subject", TEXT, nullable=False),
+    Column("text", TEXT, nullable=False),
+    Column("markdown", TEXT, nullable=False),
+    Column("html", TEXT, nullable=False),
+    Column("state", TEXT, nullable=False),  # waiting, sent, undelivered
+    Column("attempts", Integer, nullable=False),
+    Column("next_try_ts", BigInteger, nullable=False),  # our clock
+    Column("done_ts", BigInteger),  # our clock: accepted, or given up
+    Column("error", TEXT, nullable=False),  # of the last attempt, for a person; "" when it was accepted
+    Index("messages_by_state", "state", "channel", "next_try_ts"),
+    Index("messages_by_time", "at"),
+)
+
+attempts = Table(
+    "attempts",
+    METADATA,
+    Column("seq", SEQ, primary_key=True, autoincrement=True),
+    Column("message", BigInteger, nullable=False),
+    Column("tried_ts", BigInteger, nullable=False),  # our clock
+    Column("took_ms", Double, nullable=False),
+    Column("accepted", Boolean, nullable=False),
+    Column("outcome", TEXT, nullable=False),
+    Index("attempts_by_message", "message"),
+    sqlite_autoincrement=True,
+)
+
+channels = Table(
+    "channels",
+    METADATA,
+    Column("name", TEXT, primary_key=True),
+    Column("service", TEXT, nullable=False),  # "Slack", "E-Mail"; never its address, which is a secret
+    Column("takes", TEXT, nullable=False),  # what is routed to it, for a person
+    Column("state", TEXT, nullable=False),  # unused, working, failing
+    Column("since_ts", BigInteger, nullable=False),  # our clock: of the state
+    Column("accepted_ts", BigInteger),  # our clock: of the last message that was accepted
+    Column("error", TEXT, nullable=False),  # why it fails, for a person
+)
+
+silences = Table(
+    "silences",
+    METADATA,
+    Column("number", SEQ, primary_key=True, autoincrement=True),
+    Column("venue", TEXT, nullable=False),  # patterns
+    Column("symbol", TEXT, nullable=False),
+    Column("rule", TEXT, nullable=False),
+    Column("severity", TEXT),
+    Column("since", BigInteger, nullable=False),  # lanes' clock
+    Column("until", BigInteger, nullable=False),
+    Column("note", TEXT, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+marks = Table(
+    "marks",
+    METADATA,
+    Column("anomaly_id", TEXT, primary_key=True),
+    Column("label", TEXT),  # true, false, expected
+    Column("acknowledged_ts", BigInteger),
+    Column("note", TEXT, nullable=False),
+    Column("marked_ts", BigInteger, nullable=False),
 )

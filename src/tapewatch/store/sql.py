@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, delete, func, insert, select, update
 
 from tapewatch.errors import StoreError
 from tapewatch.model import Anomaly
-from tapewatch.store import schema
+from tapewatch.store import log, schema
 from tapewatch.store.bulk import write
 from tapewatch.store.engine import database_url, hold_one_session, name_of, open_engine, sqlite_path
 from tapewatch.store.lock import Lock, lock_session
@@ -21,7 +21,6 @@ from tapewatch.store.migrations import Migration, check_readable, history, migra
 from tapewatch.store.records import (
     QUARANTINE_KEPT,
     Answer,
-    Clock,
     Commit,
     FeedRow,
     LoggedChange,
@@ -119,6 +118,11 @@ class Reader:
                 return int(result.inserted_primary_key[0])  # type: ignore[index]  # a single insert has one
         finally:
             engine.dispose()
+
+    def answer(self, seq: int) -> str | None:
+        """Tell what became of a request; None: nobody has answered yet."""
+        with self.connect() as connection:
+            return connection.execute(select(schema.requests.c.answer).where(schema.requests.c.seq == seq)).scalar()
 
     def close(self) -> None:
         """Give the connections back."""
@@ -245,7 +249,7 @@ class Store:
             if commit.quarantine:
                 _set_aside(connection, commit.quarantine)
             for answer in commit.answers:
-                _answer(connection, answer)
+                write_answer(connection, answer)
         self._stored = {anomaly.id: anomaly for anomaly in commit.open_anomalies}
         self.revision = revision
         return revision
@@ -253,14 +257,12 @@ class Store:
     def source(self) -> Source | None:
         """Return where this database's rows come from."""
         with self._reading() as connection:
-            text = _meta(connection, "source")
-        return msgspec.json.decode(text, type=Source) if text else None
+            return log.source(connection)
 
     def state(self, name: str) -> bytes | None:
         """Return the blob that the last commit left under a name."""
         with self._reading() as connection:
-            blob = connection.execute(select(schema.state.c.value).where(schema.state.c.name == name)).scalar()
-        return None if blob is None else bytes(blob)
+            return log.state(connection, name)
 
     def feed(self) -> list[FeedRow]:
         """Return every lane's state and counters."""
@@ -269,18 +271,13 @@ class Store:
 
     def changes_after(self, seq: int, limit: int = 1_000) -> list[LoggedChange]:
         """Return entries of the log of changes above `seq`, at most `limit`, in order."""
-        columns = [schema.changes.c[name] for name in LoggedChange.__struct_fields__]
-        query = select(*columns).where(schema.changes.c.seq > seq).order_by(schema.changes.c.seq).limit(limit)
         with self._reading() as connection:
-            return [LoggedChange(*row) for row in connection.execute(query)]
+            return log.changes_after(connection, seq, limit)
 
     def pending_requests(self) -> list[Request]:
-        """Return the requests that nobody has answered, oldest first."""
-        table = schema.requests
-        columns = [table.c[name] for name in Request.__struct_fields__]
-        query = select(*columns).where(table.c.answered_ts.is_(None)).order_by(table.c.seq)
+        """Return the requests that nobody has answered, oldest first, but for those that alerting answers."""
         with self._reading() as connection:
-            return [Request(*row) for row in connection.execute(query)]
+            return log.pending_requests(connection, of_alerting=False)
 
     def close(self) -> None:
         """Let the next instance in."""
@@ -307,14 +304,14 @@ class Store:
                     migrate(connection, self.name, fresh=fresh)
                     if source is not None:
                         self._claim(connection, source)
-                    clock = _meta(connection, "clock")
-                    self.revision = msgspec.json.decode(clock, type=Clock).revision if clock else 0
+                    clock = log.clock(connection)
+                    self.revision = clock.revision if clock else 0
         except BaseException:
             self._engine.dispose()
             raise
 
     def _claim(self, connection: Connection, source: Source) -> None:
-        text = _meta(connection, "source")
+        text = log.meta(connection, "source")
         if text is None:
             value = msgspec.json.encode(source).decode()
             connection.execute(self._statements.meta, [{"key": "source", "value": value}])
@@ -369,10 +366,6 @@ def _remove(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def _meta(connection: Connection, key: str) -> str | None:
-    return connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == key)).scalar()
-
-
 def _set_aside(connection: Connection, quarantine: Sequence[Quarantined]) -> None:
     table = schema.quarantine
     connection.execute(insert(table), [quarantined_values(item) for item in quarantine])
@@ -380,7 +373,8 @@ def _set_aside(connection: Connection, quarantine: Sequence[Quarantined]) -> Non
     connection.execute(delete(table).where(table.c.seq <= newest - QUARANTINE_KEPT))
 
 
-def _answer(connection: Connection, answer: Answer) -> None:
+def write_answer(connection: Connection, answer: Answer) -> None:
+    """Write what became of a request into its row."""
     table = schema.requests
     values = {"answered_ts": answer.answered_ts, "answer": storable(answer.answer)}
     connection.execute(update(table).where(table.c.seq == answer.seq).values(values))

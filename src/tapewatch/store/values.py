@@ -31,6 +31,12 @@ def anomaly_values(anomaly: Anomaly) -> Values:
     return msgspec.structs.asdict(anomaly) | {"escalated_ts": msgspec.json.encode(anomaly.escalated_ts).decode()}
 
 
+def anomaly_of(row: Row[Any]) -> Anomaly:
+    """Make an anomaly of a row that has all its columns."""
+    values = dict(row._mapping)  # noqa: SLF001 # SQLAlchemy's public name for it
+    return Anomaly(**{**values, "escalated_ts": tuple(msgspec.json.decode(values["escalated_ts"]))})
+
+
 def bar_values(bars: Bars, revision: int) -> Iterator[Values]:
     """Make a row of each bar."""
     names = bars.data.dtype.names or ()

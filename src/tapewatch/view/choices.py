@@ -43,25 +43,32 @@ def filter_of(
     """
     ways: tuple[Direction, ...] = ("up", "down")
     return Filter(
-        severities=tuple(_one_of("--severity", each.lower(), SEVERITIES) for each in severities),
+        severities=tuple(one_of("--severity", each.lower(), SEVERITIES) for each in severities),
         rules=tuple(_rule(each) for each in types),
-        directions=tuple(_one_of("--direction", each.lower(), ways) for each in directions),
+        directions=tuple(one_of("--direction", each.lower(), ways) for each in directions),
         symbols=tuple(each.upper() for each in symbols),
-        recency_s=_seconds(last),
+        recency_s=None if last == "all" else span_of(last, "--last", or_all=True),
     )
 
 
 def _rule(text: str) -> str:
     by_word = {_plain(word): rule for rule, word in RULES.items()} | {_plain(rule): rule for rule in RULES}
     rule = by_word.get(_plain(text))
-    return rule or _one_of("--type", text, [word.lower().replace(" ", "-") for word in RULES.values()])
+    return rule or one_of("--type", text, [word.lower().replace(" ", "-") for word in RULES.values()])
 
 
 def _plain(text: str) -> str:
     return re.sub(r"[-_ ]+", " ", text.strip().lower())
 
 
-def _one_of(flag: str, text: str, choices: Collection[T]) -> T:
+def one_of(flag: str, text: str, choices: Collection[T]) -> T:
+    """Find the choice that a person typed.
+
+    Raises
+    ------
+    ConfigError
+        It is none of them.
+    """
     for choice in choices:
         if choice == text:
             return choice
@@ -71,11 +78,22 @@ def _one_of(flag: str, text: str, choices: Collection[T]) -> T:
     raise ConfigError(f"{flag} expects {', '.join(first)} or {final}, found {text!r}{nearest}")
 
 
-def _seconds(text: str) -> int | None:
-    if text == "all":
-        return None
+def span_of(text: str, flag: str, *, or_all: bool = False) -> int:
+    """Read a span of time.
+
+    Returns
+    -------
+    int
+        Seconds, 1 to ten years.
+
+    Raises
+    ------
+    ConfigError
+        It is none.
+    """
     found = re.fullmatch(r"(\d{1,9})\s*(s|m|min|h|d)", text.strip().lower())
     seconds = int(found[1]) * SECONDS[found[2]] if found else 0
     if not 0 < seconds <= LAST_MAX_S:
-        raise ConfigError(f"--last expects a span such as 5m, 1h, 24h or 7d, or all, found {text!r}")
+        more = ", or all" if or_all else ""
+        raise ConfigError(f"{flag} expects a span such as 5m, 1h, 24h or 7d{more}, found {text!r}")
     return seconds

@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from tapewatch import telemetry
 from tapewatch.store.sql import Reader
+from tapewatch.store.values import Values
 from tapewatch.view.guard import LOOPBACK, Guard
 from tapewatch.view.live import Hub
 from tapewatch.view.routes import routes
@@ -56,7 +57,12 @@ class DashboardConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def serve(
-    reader: Reader, config: DashboardConfig, port: int, clock: Callable[[], int], announce: Callable[[], object]
+    reader: Reader,
+    config: DashboardConfig,
+    port: int,
+    clock: Callable[[], int],
+    announce: Callable[[], object],
+    ask: Callable[[str, Values], str],
 ) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
@@ -68,15 +74,17 @@ def serve(
         Our wall clock, ns since the epoch.
     announce
         Is called as soon as the server answers.
+    ask
+        See `Services`.
     """
     import streamlit as st
 
     _quiet_uvicorn()
-    provide(Services(reader, clock))
+    provide(Services(reader, clock, ask))
     hub = Hub(reader, clock, config.refresh_s)
     app = st.App(
         PAGE,
-        routes=[Route("/", index), *routes(reader, hub, clock)],
+        routes=[Route("/", index), *routes(reader, hub, clock, ask)],
         lifespan=lambda _: lifespan(hub, announce),
         middleware=[Middleware(Guard, hosts=config.allowed_hosts)],
     )
@@ -155,9 +163,10 @@ def _head() -> str:
         f"document.documentElement.style.background=t==='\"Light\"'?'{ground.light}':'{ground.dark}'}})"
         "('stActiveTheme-'+location.pathname+'-v2')"
     )
+    page = "document.documentElement.dataset.page=new URLSearchParams(location.search).get('page')||''"
     modules = sorted(path.relative_to(FRONTEND).as_posix() for path in FRONTEND.glob("*/*.*js"))
     preloads = (f'<link rel="modulepreload" href="{ASSETS}/{module}">' for module in modules)
-    return f"<script>{theme}</script>{''.join(preloads)}"
+    return f"<script>{theme};{page}</script>{''.join(preloads)}"
 
 
 def _failed(task: "asyncio.Task[None]") -> None:

@@ -67,6 +67,7 @@ class Message(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="li
     rows: list[Raw] = []
     happened: list[tuple[int, str, str]] = []
     now: Raw | None = None
+    alerting: Raw | None = None
     watch: Raw | None = None
     tally: Raw | None = None
 
@@ -82,6 +83,7 @@ class Parcel(Struct, frozen=True):
     rows: dict[str, Raw]
     prices: dict[str, float]
     now: Raw | None
+    alerting: Raw | None
     watch: Raw | None
     tallies: dict[Filter, Raw]
 
@@ -104,6 +106,7 @@ def pack(news: News, moved: Iterable[Anomaly], prices: dict[str, float]) -> Parc
         rows=rows | {anomaly.id: _encoded(row(anomaly)) for anomaly in moved},
         prices=prices,
         now=None if news.now is None else _encoded(news.now),
+        alerting=None if news.alerting is None else _encoded(news.alerting),
         watch=None if news.watch is None else _encoded(news.watch),
         tallies={wanted: _encoded(counted) for wanted, counted in news.tallies.items()},
     )
@@ -116,6 +119,7 @@ class _Waiting(Struct):
     rows: dict[str, Raw] = {}
     happened: list[tuple[int, str, str]] = []
     now: Raw | None = None
+    alerting: Raw | None = None
     watch: Raw | None = None
     tally: Raw | None = None
 
@@ -160,6 +164,7 @@ class Mailbox:
             self._place = news.place
         waiting.rows |= parcel.rows
         waiting.now = parcel.now or waiting.now
+        waiting.alerting = parcel.alerting or waiting.alerting
         waiting.watch = parcel.watch or waiting.watch
         waiting.tally = parcel.tallies.get(self.filter, waiting.tally)
         if not news.complete or max(len(waiting.bars), len(waiting.rows), len(waiting.happened)) > PENDING_MAX:
@@ -189,6 +194,7 @@ class Mailbox:
             rows=list(waiting.rows.values()),
             happened=waiting.happened,
             now=waiting.now,
+            alerting=waiting.alerting,
             watch=waiting.watch,
             tally=waiting.tally,
         )
@@ -300,10 +306,10 @@ class Hub:
 
     def _unsaid(self, parcel: Parcel) -> Parcel:
         # Leave out what all pages know already; one that joins later is told everything when it does.
-        parts = {"now": parcel.now, "watch": parcel.watch}
+        parts = {"now": parcel.now, "alerting": parcel.alerting, "watch": parcel.watch}
         fresh = {name: raw for name, raw in parts.items() if raw is not None and raw != self._said.get(name)}
         self._said |= fresh
-        return msgspec.structs.replace(parcel, now=fresh.get("now"), watch=fresh.get("watch"))
+        return msgspec.structs.replace(parcel, **{name: fresh.get(name) for name in parts})
 
     async def _pause(self) -> None:
         if self._boxes:

@@ -14,6 +14,8 @@ from tapewatch.model import Anomaly
 from tapewatch.store.records import LoggedChange
 from tapewatch.store.sql import Reader
 from tapewatch.view import queries
+from tapewatch.view.alert_wire import StandingPicture, standing_picture
+from tapewatch.view.alerts import standing
 from tapewatch.view.queries import DAY_NS, Filter, LiveBar, Place
 from tapewatch.view.status import Status, status, watchlist
 from tapewatch.view.verdict import verdict
@@ -29,7 +31,7 @@ class Wanted(Struct, frozen=True):
     Attributes
     ----------
     picture
-        Verdict and feed, and the anomalies that are open.
+        Verdict and feed, how alerting stands, and the anomalies that are open.
     panels
         Watch-list and counts.
     filters
@@ -60,6 +62,7 @@ class News(Struct, frozen=True):
     changes: list[LoggedChange] = []
     opened: list[Anomaly] | None = None
     now: Now | None = None
+    alerting: StandingPicture | None = None
     watch: tuple[WatchRow, ...] | None = None
     tallies: dict[Filter, Tally] = {}
 
@@ -94,12 +97,13 @@ def _look(conn: Connection, since: Place, wall_ns: int, wanted: Wanted) -> News:
     place = queries.place(conn)
     known = since.epoch == place.epoch
     tail = queries.tail(conn, since.seq, since.revision) if known and since != place else None
-    opened = now = watch = None
+    opened = now = watch = alerting = None
     tallies: dict[Filter, Tally] = {}
     if wanted.picture or wanted.panels:
         feed = status(conn, wall_ns)
         opened = queries.open_anomalies(conn)
         now = now_picture(feed, verdict(opened))
+        alerting = standing_picture(standing(conn, feed.now_ns), feed.now_ns)
         if wanted.panels:
             watch = watch_rows(feed, watchlist(conn, feed))
             tallies = _tallies(conn, feed, wanted.filters)
@@ -110,6 +114,7 @@ def _look(conn: Connection, since: Place, wall_ns: int, wanted: Wanted) -> News:
         changes=tail.changes if tail else [],
         opened=opened,
         now=now,
+        alerting=alerting,
         watch=watch,
         tallies=tallies,
     )

@@ -1,7 +1,7 @@
-"""The page: filters whose choices stand in the URL, around five components that keep themselves up to date.
+"""The page: filters whose choices stand in the URL, around components that keep themselves up to date.
 
-Streamlit runs this script once for each visit and each choice; prices and anomalies do not come through it
-but through the live channel.
+Streamlit runs this script once for each visit and each choice; prices, anomalies and alerts do not come through it
+but through the live channel. Market and alerts are both laid out; the browser shows the one that its address names.
 """
 
 from functools import partial
@@ -29,10 +29,10 @@ CANDLES, LINE = "Candles", "Line"
 MEAN_BARS, SIGMAS = 20, 2.0
 
 
-def part(name: str, height: str) -> Any:
+def part(name: str, height: str, css: str = "tapewatch.css") -> Any:
     """Declare a component; its height stands in the HTML because the style sheet comes later."""
     html = f'<div class="tw tw-{name}" style="min-height:{height};opacity:0"></div>'
-    return st.components.v2.component(f"tapewatch.{name}", html=html, css="tapewatch.css", js=f"{name}.js")
+    return st.components.v2.component(f"tapewatch.{name}", html=html, css=css, js=f"{name}.js")
 
 
 def choices() -> Filter:
@@ -148,6 +148,8 @@ def page() -> None:
         part("log", "294px")(key="log", data=data)
     with side:
         part("rail", "400px")(key="rail", data=data)
+    with st.container(key="telling", gap=None):
+        part("alerts", "400px", "alerts.css")(key="alerts", data=data)
     part("foot", "28px")(key="foot", data=data)
 
 

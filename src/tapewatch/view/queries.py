@@ -4,32 +4,26 @@ In: an open connection and what a person wants to see. Out: frozen values. Pure 
 PostgreSQL; whoever calls several of them for one picture does so in one transaction.
 """
 
-import hashlib
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Row, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, func, select, tuple_
 
-from tapewatch.model import BAR_WIDTHS, NS, PRICE_SCALE, Anomaly, Direction, Lane, Severity
-from tapewatch.store.migrations import migrations as migrations_table
-from tapewatch.store.records import Clock, LoggedChange
+from tapewatch.model import NS, Anomaly, Direction, Lane, Severity
+from tapewatch.store import log
+from tapewatch.store.bars import chart
+from tapewatch.store.records import LoggedChange
 from tapewatch.store.schema import anomalies as anomalies_table
 from tapewatch.store.schema import bars as bars_table
 from tapewatch.store.schema import changes as changes_table
-from tapewatch.store.schema import meta as meta_table
+from tapewatch.store.values import anomaly_of
 from tapewatch.words import RULES, SEVERITIES
 
 A = anomalies_table.c
 B = bars_table.c
-ANOMALY_COLUMNS = [anomalies_table.c[name] for name in Anomaly.__struct_fields__]
-
-CHART = np.dtype([(name, "f8") for name in ("time", "open", "high", "low", "close", "volume", "count")])
-"""A bar for a chart: start of the bucket in seconds since the epoch, prices in the quote currency, all float64."""
 
 DAY_NS = 86_400 * NS
 
@@ -77,10 +71,10 @@ def anomalies(
     before
         (opened_ts, id) of the last one of the page before.
     """
-    query = select(*ANOMALY_COLUMNS).where(A.opened_ts >= wanted.since(now_ns), *_choices(wanted))
+    query = select(*log.ANOMALY).where(A.opened_ts >= wanted.since(now_ns), *_choices(wanted))
     if before is not None:
         query = query.where(A.opened_ts <= before[0], tuple_(A.opened_ts, A.id) < tuple_(*before))
-    found = [_anomaly(row) for row in conn.execute(query.order_by(A.opened_ts.desc(), A.id.desc()).limit(limit))]
+    found = [anomaly_of(row) for row in conn.execute(query.order_by(A.opened_ts.desc(), A.id.desc()).limit(limit))]
     if len(found) < limit:
         earlier = _still_open(conn, wanted, now_ns)
         found += [each for each in earlier if before is None or (each.opened_ts, each.id) < before]
@@ -89,16 +83,16 @@ def anomalies(
 
 def open_anomalies(conn: Connection, before_ns: int | None = None) -> list[Anomaly]:
     """List all that are open now, newest first; or those of them that opened before a moment."""
-    query = select(*ANOMALY_COLUMNS).where(A.ended_ts.is_(None))
+    query = select(*log.ANOMALY).where(A.ended_ts.is_(None))
     if before_ns is not None:
         query = query.where(A.opened_ts < before_ns)
-    return [_anomaly(row) for row in conn.execute(query.order_by(A.opened_ts.desc(), A.id.desc()))]
+    return [anomaly_of(row) for row in conn.execute(query.order_by(A.opened_ts.desc(), A.id.desc()))]
 
 
-def one(conn: Connection, anomaly_id: str) -> Anomaly | None:
-    """Find an anomaly by its id."""
-    row = conn.execute(select(*ANOMALY_COLUMNS).where(A.id == anomaly_id)).one_or_none()
-    return None if row is None else _anomaly(row)
+def ids(conn: Connection, beginning: str, limit: int = 100) -> list[str]:
+    """List ids of anomalies that begin so."""
+    after = f"{beginning}g"  # behind every hexadecimal digit
+    return list(conn.scalars(select(A.id).where(A.id >= beginning, A.id < after).order_by(A.id).limit(limit)))
 
 
 def between(conn: Connection, lane: Lane, start_ns: int, end_ns: int, limit: int = 2_000) -> list[Anomaly]:
@@ -106,66 +100,14 @@ def between(conn: Connection, lane: Lane, start_ns: int, end_ns: int, limit: int
 
     What opened more than a day before `start_ns` and has ended is left out.
     """
-    of_lane = select(*ANOMALY_COLUMNS).where(A.symbol == lane.symbol, A.venue == lane.venue)
+    of_lane = select(*log.ANOMALY).where(A.symbol == lane.symbol, A.venue == lane.venue)
     inside = of_lane.where(A.opened_ts >= start_ns, A.opened_ts < end_ns)
     reaching_in = of_lane.where(A.opened_ts >= start_ns - DAY_NS, A.opened_ts < start_ns, A.ended_ts >= start_ns)
     found = [each for each in open_anomalies(conn, start_ns) if (each.venue, each.symbol) == lane]
     for query in (reaching_in, inside):
         rows = conn.execute(query.order_by(A.opened_ts.desc(), A.id.desc()).limit(limit))
-        found += [_anomaly(row) for row in rows]
+        found += [anomaly_of(row) for row in rows]
     return sorted(found, key=lambda each: (each.opened_ts, each.id), reverse=True)
-
-
-def bars(
-    conn: Connection, lane: Lane, width_s: int, *, start_ns: int = 0, end_ns: int | None = None, limit: int = 2_000
-) -> NDArray[np.void]:
-    """Read the newest bars of a lane that start in start … end.
-
-    Parameters
-    ----------
-    width_s
-        Any whole number of seconds; widths that are not stored are folded from the largest that divides them.
-
-    Returns
-    -------
-    bars
-        Shape (n ≤ limit,), dtype CHART, oldest first. Seconds without a trade have no bar.
-    """
-    assert width_s >= 1, "a bar lasts at least a second"
-    stored = max(width for width in BAR_WIDTHS if width_s % width == 0)
-    of_lane = [B.venue == lane.venue, B.symbol == lane.symbol, B.width == stored]
-    inside = [B.ts >= start_ns - start_ns % (width_s * NS)]
-    if end_ns is not None:
-        inside.append(B.ts < end_ns)
-    columns = select(B.ts, B.open, B.high, B.low, B.close, B.volume, B["count"])
-    query = columns.where(*of_lane, *inside).order_by(B.ts.desc()).limit(limit * (width_s // stored))
-    rows = [tuple(row) for row in conn.execute(query)]
-    rows.reverse()
-    return fold(_chart(rows), width_s)[-limit:]
-
-
-def fold(narrow: NDArray[np.void], width_s: int) -> NDArray[np.void]:
-    """Fold bars into wider ones.
-
-    Parameters
-    ----------
-    narrow
-        Shape (n,), dtype CHART, ascending in time, of a width that divides `width_s`.
-    """
-    if not len(narrow):
-        return narrow
-    bucket = narrow["time"] // width_s
-    first = np.flatnonzero(np.diff(bucket, prepend=-1))
-    last = np.append(first[1:], len(narrow)) - 1
-    wide = np.empty(len(first), dtype=CHART)
-    wide["time"] = bucket[first] * width_s
-    wide["open"] = narrow["open"][first]
-    wide["high"] = np.maximum.reduceat(narrow["high"], first)
-    wide["low"] = np.minimum.reduceat(narrow["low"], first)
-    wide["close"] = narrow["close"][last]
-    for name in ("volume", "count"):
-        wide[name] = np.add.reduceat(narrow[name], first)
-    return wide
 
 
 class LiveBar(Struct, frozen=True):
@@ -205,10 +147,10 @@ def tail(conn: Connection, after_change_seq: int, after_revision: int, limit: in
     if len(changes) > limit or len(rows) > limit:
         return Tail([], [], *ends(conn), complete=False)
     live = [
-        LiveBar(row.venue, row.symbol, row.width, chart.item())
-        for row, chart in zip(
+        LiveBar(row.venue, row.symbol, row.width, bar.item())
+        for row, bar in zip(
             rows,
-            _chart([(r.ts, r.open, r.high, r.low, r.close, r.volume, r._mapping["count"]) for r in rows]),  # noqa: SLF001
+            chart([(r.ts, r.open, r.high, r.low, r.close, r.volume, r._mapping["count"]) for r in rows]),  # noqa: SLF001
             strict=True,
         )
     ]
@@ -243,12 +185,9 @@ class Place(Struct, frozen=True):
 
 def place(conn: Connection) -> Place:
     """Read where the database stands."""
-    created = conn.execute(select(func.min(migrations_table.c.applied_at))).scalar_one()
-    meta = dict(conn.execute(select(meta_table.c.key, meta_table.c.value)).all())
-    revision = msgspec.json.decode(meta["clock"], type=Clock).revision if "clock" in meta else 0
+    clock = log.clock(conn)
     seq = conn.execute(select(func.max(changes_table.c.seq))).scalar_one()
-    identity = f"{created} {meta.get('source', '')}".encode()
-    return Place(hashlib.blake2b(identity, digest_size=8).hexdigest(), revision, seq or 0)
+    return Place(log.epoch(conn), 0 if clock is None else clock.revision, seq or 0)
 
 
 class Counts(Struct, frozen=True):
@@ -337,16 +276,3 @@ def _choices(wanted: Filter) -> list[ColumnElement[bool]]:
         (A.symbol, wanted.symbols),
     )
     return [column.in_(values) for column, values in chosen if values]
-
-
-def _anomaly(row: Row[Any]) -> Anomaly:
-    plain = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name
-    return Anomaly(**{**plain, "escalated_ts": tuple(msgspec.json.decode(plain["escalated_ts"]))})
-
-
-def _chart(rows: Sequence[tuple[int, int, int, int, int, float, int]]) -> NDArray[np.void]:
-    chart = np.array(rows, dtype=CHART)
-    chart["time"] //= NS
-    for name in ("open", "high", "low", "close"):
-        chart[name] /= PRICE_SCALE
-    return chart

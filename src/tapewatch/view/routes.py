@@ -5,8 +5,8 @@ number that a page may choose has a limit; a wrong one is answered with 400 and 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Callable
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -16,15 +16,18 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from tapewatch.errors import StoreError
 from tapewatch.model import NS, Direction, Lane, Severity
+from tapewatch.store.bars import CHART, read_bars
 from tapewatch.store.sql import Reader
+from tapewatch.store.values import Values
 from tapewatch.view import queries
+from tapewatch.view.alert_routes import alert_routes
+from tapewatch.view.answering import answering, as_json
 from tapewatch.view.live import BEAT, BEAT_S, PUSH_S, Hub, Mailbox
 from tapewatch.view.look import NOWHERE
-from tapewatch.view.queries import CHART, Filter, Place
+from tapewatch.view.queries import Filter, Place
 from tapewatch.view.status import status
-from tapewatch.view.wire import ENCODER, Name, Row, Subscription, row
+from tapewatch.view.wire import Name, Row, Subscription, row
 
 BARS_MAX = 10_000
 ROWS_MAX = 500
@@ -39,7 +42,6 @@ WIRE_BAR = CHART.newbyteorder("<")
 TRY_AGAIN_LATER, BAD_WISH, WISH_TOO_LONG = 1013, 1008, 1009
 """Codes with which a socket is closed."""
 
-T = TypeVar("T", bound=Struct)
 Seconds = Annotated[float, Meta(ge=0, le=1e10)]
 
 
@@ -90,8 +92,16 @@ class RowsPage(Struct, frozen=True):
     rows: list[Row]
 
 
-def routes(reader: Reader, hub: Hub, clock: Callable[[], int]) -> list[BaseRoute]:
-    """Make our routes; `clock` is our wall clock, ns."""
+def routes(reader: Reader, hub: Hub, clock: Callable[[], int], ask: Callable[[str, Values], str]) -> list[BaseRoute]:
+    """Make our routes.
+
+    Parameters
+    ----------
+    clock
+        Our wall clock, ns.
+    ask
+        See `Services`.
+    """
 
     def bars(wish: BarsWish) -> Response:
         place, body = NOWHERE, b""
@@ -100,7 +110,7 @@ def routes(reader: Reader, hub: Hub, clock: Callable[[], int]) -> list[BaseRoute
             lane = Lane(wish.venue, wish.symbol)
             with reader.connect() as conn:
                 place = queries.place(conn)
-                found = queries.bars(conn, lane, wish.width, end_ns=end, limit=wish.limit)
+                found = read_bars(conn, lane, wish.width, end_ns=end, limit=wish.limit)
                 body = found.astype(WIRE_BAR).tobytes()
         return Response(body, media_type="application/octet-stream", headers=_place_headers(place))
 
@@ -113,7 +123,7 @@ def routes(reader: Reader, hub: Hub, clock: Callable[[], int]) -> list[BaseRoute
                 place = queries.place(conn)
                 found = queries.anomalies(conn, wanted, status(conn, clock()).now_ns, wish.limit, before)
                 rows = [row(each) for each in found]
-        return _json(RowsPage(place.epoch, place.revision, place.seq, rows))
+        return as_json(RowsPage(place.epoch, place.revision, place.seq, rows))
 
     def span(wish: SpanWish) -> Response:
         place, rows = NOWHERE, []
@@ -123,18 +133,19 @@ def routes(reader: Reader, hub: Hub, clock: Callable[[], int]) -> list[BaseRoute
                 place = queries.place(conn)
                 found = queries.between(conn, lane, round(wish.start * NS), round(wish.end * NS), SPAN_ROWS_MAX)
                 rows = [row(each) for each in found]
-        return _json(RowsPage(place.epoch, place.revision, place.seq, rows))
+        return as_json(RowsPage(place.epoch, place.revision, place.seq, rows))
 
     async def health(_: Request) -> Response:
-        return _json({"ok": True, "database": await run_in_threadpool(reader.ready)})
+        return as_json({"ok": True, "database": await run_in_threadpool(reader.ready)})
 
     async def live(socket: WebSocket) -> None:
         await serve_page(socket, hub)
 
     return [
-        Route("/api/bars", _answering(bars, BarsWish)),
-        Route("/api/anomalies", _answering(anomalies, RowsWish)),
-        Route("/api/span", _answering(span, SpanWish)),
+        Route("/api/bars", answering(bars, BarsWish)),
+        Route("/api/anomalies", answering(anomalies, RowsWish)),
+        Route("/api/span", answering(span, SpanWish)),
+        *alert_routes(reader, clock, ask),
         Route("/api/health", health),
         WebSocketRoute("/api/live", live),
     ]
@@ -195,27 +206,6 @@ async def _stop(task: asyncio.Task[None] | None) -> None:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _answering(answer: Callable[[T], Response], wish: type[T]) -> Callable[[Request], Awaitable[Response]]:
-    # Decode the query by its struct, and answer in a thread: reading blocks.
-    lists = {field.name for field in msgspec.structs.fields(wish) if "tuple" in str(field.type)}
-
-    async def endpoint(request: Request) -> Response:
-        try:
-            wanted = msgspec.convert(_plain(request.query_params, lists), wish, strict=False)
-        except msgspec.ValidationError as error:
-            return _json({"error": str(error)}, 400)
-        try:
-            return await run_in_threadpool(answer, wanted)
-        except StoreError as error:
-            return _json({"error": str(error)}, 503)
-
-    return endpoint
-
-
-def _plain(query: Mapping[str, str], lists: set[str]) -> dict[str, Any]:
-    return {key: [part for part in text.split(",") if part] if key in lists else text for key, text in query.items()}
-
-
 def _place_headers(place: Place) -> dict[str, str]:
     return {
         "tapewatch-epoch": place.epoch,
@@ -223,7 +213,3 @@ def _place_headers(place: Place) -> dict[str, str]:
         "tapewatch-seq": str(place.seq),
         "cache-control": "no-store",
     }
-
-
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(ENCODER.encode(value), status, {"cache-control": "no-store"}, "application/json")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tapewatch.store.sql import Reader
+from tapewatch.store.values import Values
 
 
 class Services(NamedTuple):
@@ -16,10 +17,14 @@ class Services(NamedTuple):
     ----------
     clock
         Our wall clock, ns since the epoch.
+    ask
+        Asks for something, by kind and arguments, and returns what became of it: "done: …" or "refused: …". It
+        blocks for up to some seconds, and raises StoreError where nobody answers.
     """
 
     reader: Reader
     clock: Callable[[], int]
+    ask: Callable[[str, Values], str]
 
 
 class _Provided:

@@ -8,8 +8,9 @@ import pytest
 
 from support.views import NOW, SOME, anomaly, silence
 from tapewatch.model import NS
+from tapewatch.store.bars import CHART, fold
 from tapewatch.view.indicators import bollinger
-from tapewatch.view.queries import CHART, Filter, fold
+from tapewatch.view.queries import Filter
 from tapewatch.view.verdict import grouped
 from tapewatch.view.wire import row
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from support.views import anomaly
 from tapewatch.model import NS, Anomaly
+from tapewatch.store.bars import CHART
 from tapewatch.view.indicators import bollinger
-from tapewatch.view.queries import CHART
 from tapewatch.view.status import Watch
 from tapewatch.view.terminal.candles import HATCH, Look, draw
 from tapewatch.view.terminal.palette import DARK

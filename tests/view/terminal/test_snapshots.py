@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.screens import calm, market, press, screen, settle
+from support.screens import alerted, calm, market, press, screen, settle
 from tapewatch.store.sql import Store
 from tapewatch.view.terminal.palette import LIGHT
 
@@ -46,5 +46,17 @@ def test_nothing_yet(looks_as_before, tmp_path, monkeypatch):
     assert looks_as_before(Store.read("data/tapewatch.db"), (80, 24))
 
 
+def test_alerts(looks_as_before, tmp_path):
+    assert looks_as_before(alerted(tmp_path / "x.db"), (120, 40), "A", "down", "down", "down", "down", "down", "enter")
+
+
+def test_alerts_in_a_small_window(looks_as_before, tmp_path):
+    assert looks_as_before(alerted(tmp_path / "x.db"), (80, 24), "A", "down")
+
+
+def test_nobody_to_tell(looks_as_before, tmp_path):
+    assert looks_as_before(calm(tmp_path / "x.db"), (80, 24), "A")
+
+
 def test_help(looks_as_before, tmp_path):
-    assert looks_as_before(market(tmp_path / "x.db"), (100, 46), "question_mark")
+    assert looks_as_before(market(tmp_path / "x.db"), (100, 50), "question_mark")

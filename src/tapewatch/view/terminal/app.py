@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 
 from tapewatch.store.sql import Reader
+from tapewatch.view.terminal.alerts import Alerts
 from tapewatch.view.terminal.control import Control
 from tapewatch.view.terminal.help import Help
 from tapewatch.view.terminal.layout import chart_columns
@@ -21,6 +22,7 @@ from tapewatch.view.terminal.painter import Painter
 from tapewatch.view.terminal.palette import DARK, Palette
 from tapewatch.view.terminal.panel import Panel
 from tapewatch.view.terminal.picture import Ask, Picture, look
+from tapewatch.view.terminal.wishes import Request, Wishes
 
 KEYS = (
     ("up,k", "move(-1)"),
@@ -48,6 +50,9 @@ KEYS = (
     ("b", "bands"),
     ("w", "watch"),
     ("p", "pause"),
+    ("A", "alerts"),
+    ("m", "mark"),
+    ("h", "silence"),
     ("question_mark,f1", "help"),
     ("q", "quit"),
 )
@@ -66,6 +71,8 @@ class Top(App[None]):
         Our wall clock, ns since the epoch.
     hz
         Looks at the database a second.
+    request
+        Asks alerting for something, see `Services.ask`; None: the screen can only look.
     """
 
     TITLE = "tapewatch top"
@@ -91,7 +98,14 @@ class Top(App[None]):
             self.picture, self.reason = picture, reason
 
     def __init__(
-        self, reader: Reader, *, ask: Ask, clock: Callable[[], int], hz: float, palette: Palette = DARK
+        self,
+        reader: Reader,
+        *,
+        ask: Ask,
+        clock: Callable[[], int],
+        hz: float,
+        palette: Palette = DARK,
+        request: Request | None = None,
     ) -> None:
         self.palette = palette  # before super: the style sheet asks for it
         super().__init__()
@@ -101,6 +115,7 @@ class Top(App[None]):
         self._reason = ""
         self._reading = self._again = False
         self._painter = Painter(self.panel, palette)
+        self._wishes = Wishes(self, request, palette)
 
     def get_css_variables(self) -> dict[str, str]:
         """Give the style sheet our colours."""
@@ -144,7 +159,8 @@ class Top(App[None]):
             return
         self._reading, self._again = True, False
         columns = chart_columns(self.size.width, prefer_watch=self.control.prefer_watch)
-        self._read(structs.replace(self.control.ask, columns=columns))
+        told = self.control.chosen if self.control.expanded else None
+        self._read(structs.replace(self.control.ask, columns=columns, told=told))
 
     @work(thread=True, group="read")
     def _read(self, ask: Ask) -> None:
@@ -266,6 +282,24 @@ class Top(App[None]):
         if self.picture is not None:
             self.control.pause(self.picture)
             self._chosen()
+
+    def action_alerts(self) -> None:
+        """Show what was told to whom."""
+        self.push_screen(
+            Alerts(self._reader, clock=self._clock, hz=self._hz, palette=self.palette, wishes=self._wishes)
+        )
+
+    def action_mark(self) -> None:
+        """Say what the chosen row was: one anomaly, or one event on several symbols."""
+        entry = self.picture and self.control.entry(self.picture.entries)
+        if entry:
+            said = entry.anomaly.explain.partition(" (limit")[0]
+            self._wishes.mark([each.id for each in entry.members], said)
+
+    def action_silence(self) -> None:
+        """Hear nothing of the chart's symbol for an hour."""
+        if self.picture is not None and self.picture.chart is not None:
+            self._wishes.silence(self.picture.chart.watch.symbol)
 
     def action_help(self) -> None:
         """Explain the screen."""

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from tapewatch.errors import ConfigError
 from tapewatch.store.sql import Reader
+from tapewatch.store.values import Values
 from tapewatch.view.queries import Filter
 from tapewatch.view.terminal.picture import Ask, look
 
@@ -30,13 +32,21 @@ class TopConfig(Struct, frozen=True, forbid_unknown_fields=True):
     theme: Annotated[Literal["dark", "light"], Meta(description="Colours")] = "dark"
 
 
-def live(reader: Reader, wanted: Filter, config: TopConfig) -> None:
-    """Run the screen until the person leaves it."""
+def live(
+    reader: Reader, wanted: Filter, config: TopConfig, request: Callable[[str, Values], str] | None = None
+) -> None:
+    """Run the screen until the person leaves it.
+
+    Parameters
+    ----------
+    request
+        Asks alerting for something, see `Services.ask`; None: the screen can only look.
+    """
     from tapewatch.view.terminal.app import Top
     from tapewatch.view.terminal.palette import DARK, LIGHT
 
     palette = LIGHT if config.theme == "light" else DARK
-    Top(reader, ask=_ask(wanted, config), clock=time.time_ns, hz=config.hz, palette=palette).run()
+    Top(reader, ask=_ask(wanted, config), clock=time.time_ns, hz=config.hz, palette=palette, request=request).run()
 
 
 def once(reader: Reader, wanted: Filter, config: TopConfig, *, rows: int, console: Console, wall_ns: int) -> None:

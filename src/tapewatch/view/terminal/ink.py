@@ -63,6 +63,15 @@ def spark(values: Sequence[float], width: int) -> str:
     return "".join(EIGHTHS[round((value - low) * scale)] for value in values).rjust(width)
 
 
+def centred(lines: Sequence[Text], width: int, height: int) -> list[Text]:
+    """Put lines into the middle as one block: they keep a common left edge."""
+    left = max(0, (width - max((line.cell_len for line in lines), default=0)) // 2)
+    shown = [Text.assemble(" " * left, line, end="") for line in lines]
+    for line in shown:
+        line.truncate(max(0, width), overflow="ellipsis")
+    return [Text(end="")] * max(0, (height - len(lines)) // 2) + shown
+
+
 class Canvas:
     """A grid of cells, each a character and a style, from which lines are taken."""
 

@@ -4,14 +4,17 @@ In: entries, the chosen one's id and a size. Out: one text per line, and which e
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from rich.text import Text
 
 from tapewatch import words
+from tapewatch.alert import Mark
 from tapewatch.figures import clock, day_clock, duration
 from tapewatch.model import Anomaly
+from tapewatch.view.alert_words import LABEL_WORDS, told_words
+from tapewatch.view.alerts import AlertLine
 from tapewatch.view.queries import Filter
 from tapewatch.view.terminal.ink import CHIP_CELLS, cell, chip
 from tapewatch.view.terminal.palette import Palette
@@ -81,9 +84,10 @@ def heading(layout: Columns, palette: Palette) -> Text:
     return Text((" " * layout.gap).join(parts), palette.muted, no_wrap=True, end="")
 
 
-def row(entry: Entry, layout: Columns, now_ns: int, palette: Palette) -> Text:
-    """Draw an entry in one line."""
+def row(entry: Entry, layout: Columns, now_ns: int, palette: Palette, mark: Mark | None = None) -> Text:
+    """Draw an entry in one line; what a person said of it stands before the sentence."""
     each, p = entry.anomaly, palette
+    said = "" if mark is None else f"{LABEL_WORDS[mark.label]} "
     ratio, steps = words.ratio_words(words.ratio(each)), words.pips(each)
     kind = f"{words.ARROWS[each.direction]} {words.RULES_SHORT.get(each.rule, each.rule)}"
     parts = (
@@ -94,7 +98,10 @@ def row(entry: Entry, layout: Columns, now_ns: int, palette: Palette) -> Text:
         (layout.ratio, Text(cell(ratio, layout.ratio, right=True))),
         (layout.pips, Text.assemble("▮" * steps, ("·" * (PIPS - steps), p.dim))),
         (layout.state, Text(cell(words.state_words(each), layout.state), "bold" if each.ended_ts is None else p.muted)),
-        (layout.sentence, Text(cell(words.sentence(each), layout.sentence), p.muted)),
+        (
+            layout.sentence,
+            Text.assemble(said, (cell(words.sentence(each), max(0, layout.sentence - len(said))), p.muted)),
+        ),
     )
     gap = Text(" " * layout.gap)
     return Text.assemble(
@@ -102,8 +109,10 @@ def row(entry: Entry, layout: Columns, now_ns: int, palette: Palette) -> Text:
     )
 
 
-def details(entry: Entry, width: int, palette: Palette) -> list[Text]:
-    """Draw what the row leaves out, wrapped: the whole sentence, and the life of the anomaly."""
+def details(
+    entry: Entry, width: int, palette: Palette, told: Sequence[AlertLine] = (), mark: Mark | None = None
+) -> list[Text]:
+    """Draw what the row leaves out, wrapped: the whole sentence, the life of the anomaly, who was told of it."""
     each = entry.anomaly
     indent = " " * (DETAILS_INDENT if width >= WIDE_CELLS else 1)
     room = max(10, width - len(indent) - 1)
@@ -112,6 +121,10 @@ def details(entry: Entry, width: int, palette: Palette) -> list[Text]:
     if len(entry.members) > 1:
         life += " · " + ", ".join(sorted(member.symbol for member in entry.members))
     lines += [Text(indent + line, palette.muted, end="") for line in textwrap.wrap(life, room)]
+    whom = " · ".join(told_words(line) for line in told if line.outcome != "not taken")
+    noted = f"{LABEL_WORDS[mark.label]}: {mark.note}" if mark is not None and mark.note else ""
+    for each_said in (whom, noted):
+        lines += [Text(indent + line, end="") for line in textwrap.wrap(each_said, room)]
     return lines
 
 
@@ -138,8 +151,17 @@ def page(
     now_ns: int,
     expanded: bool,
     palette: Palette,
+    marks: Mapping[str, Mark] = {},
+    told: Sequence[AlertLine] = (),
 ) -> Page:
     """Draw the rows from `top` on, moved so that the chosen one is in sight with its details.
+
+    Parameters
+    ----------
+    marks
+        What people said, by the entry's id.
+    told
+        Who was told of the chosen one.
 
     Returns
     -------
@@ -148,7 +170,9 @@ def page(
     """
     layout = columns(entries, width - 1, now_ns)
     at = next((i for i, entry in enumerate(entries) if entry.id == chosen), None)
-    extra = details(entries[at], width - 1, palette) if at is not None and expanded else []
+    extra = (
+        details(entries[at], width - 1, palette, told, marks.get(entries[at].id)) if at is not None and expanded else []
+    )
     extra = extra[: max(0, height - 2)]
     room = max(1, height - 1)
     top = max(0, min(top, len(entries) - room + len(extra)))
@@ -157,7 +181,7 @@ def page(
     lines, ids = [Text.assemble(" ", heading(layout, palette), end="")], [""]
     lines[0].truncate(width)
     for i, entry in enumerate(entries[top : top + room], top):
-        drawn = [row(entry, layout, now_ns, palette), *(extra if i == at else [])]
+        drawn = [row(entry, layout, now_ns, palette, marks.get(entry.id)), *(extra if i == at else [])]
         for line in drawn:
             here = i == at
             full = Text.assemble(("▌" if here else " ", palette.accent), line, end="", no_wrap=True)

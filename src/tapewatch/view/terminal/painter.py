@@ -3,7 +3,7 @@
 In: `Picture`, `Control` and the window's size. Out: panels sized and filled; nothing is read here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from rich.text import Text
 from textual.geometry import Size
@@ -12,6 +12,7 @@ from tapewatch.figures import clock, duration
 from tapewatch.model import NS
 from tapewatch.view.terminal import candles, log, panels, states
 from tapewatch.view.terminal.control import Control
+from tapewatch.view.terminal.ink import centred
 from tapewatch.view.terminal.layout import BORDER, Layout, arrange
 from tapewatch.view.terminal.palette import Palette
 from tapewatch.view.terminal.panel import Panel
@@ -81,7 +82,7 @@ class Painter:
         lines = states.empty(reason, size.width, p) if reason else [WAITING]
         log_panel, self.row_ids = self._panel("log"), []
         log_panel.entitle("")
-        log_panel.show(_centred(lines, size.width - BORDER, size.height - 2 - BORDER))
+        log_panel.show(centred(lines, size.width - BORDER, size.height - 2 - BORDER))
 
     def _paint_left(self, picture: Picture, control: Control, layout: Layout) -> None:
         p, inner = self._palette, layout.left - BORDER
@@ -113,7 +114,7 @@ class Painter:
         when = f"until {clock(chart.end_s * NS, '%m-%d %H:%M')} UTC, Esc for now · " if past else ""
         panel.entitle(chart.watch.symbol, f"{when}{_width(chart.width_s)} bars")
         if not len(chart.bars):
-            panel.show(_centred(self._no_bars(chart, past=past), width, height))
+            panel.show(centred(self._no_bars(chart, past=past), width, height))
             return
         look = candles.Look(
             palette=p,
@@ -141,7 +142,7 @@ class Painter:
         panel.entitle("Anomalies", log.filter_words(wanted, picture.counts.total))
         if not picture.entries:
             lines = states.no_rows(wanted, picture.status, self._palette)
-            panel.show(_centred(lines, width, height))
+            panel.show(centred(lines, width, height))
             self.row_ids = []
             return
         drawn = log.page(
@@ -153,6 +154,8 @@ class Painter:
             now_ns=picture.status.now_ns,
             expanded=control.expanded,
             palette=self._palette,
+            marks=picture.marks,
+            told=picture.told,
         )
         panel.show(drawn.lines)
         self.row_ids, self._top = drawn.ids, drawn.top
@@ -167,12 +170,3 @@ def _width(seconds: int) -> str:
     return next(
         (f"{seconds // of} {unit}" for of, unit in ((3_600, "h"), (60, "min")) if seconds % of == 0), f"{seconds} s"
     )
-
-
-def _centred(lines: Sequence[Text], width: int, height: int) -> list[Text]:
-    # The block is centred as one: its lines keep a common left edge.
-    left = max(0, (width - max((line.cell_len for line in lines), default=0)) // 2)
-    shown = [Text.assemble(" " * left, line, end="") for line in lines]
-    for line in shown:
-        line.truncate(max(0, width), overflow="ellipsis")
-    return [Text(end="")] * max(0, (height - len(lines)) // 2) + shown

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tapewatch.figures import clock, duration, number, price, signed
 from tapewatch.model import Lane
+from tapewatch.view.alert_words import standing_words
 from tapewatch.view.queries import Counts
 from tapewatch.view.status import Status, Watch
 from tapewatch.view.terminal.ink import EIGHTHS, Piece, cell, chip, fitted, spark
@@ -28,6 +29,7 @@ KEYS = (
     ("r", "recency"),
     ("s", "symbol"),
     ("a", "all symbols"),
+    ("A", "alerts"),
     ("+ −", "zoom"),
     ("p", "pause"),
     ("?", "help"),
@@ -39,6 +41,7 @@ KEYS_SHORT = (
     ("⏎", "details"),
     ("1 2 3", "severity"),
     ("d t r s a", "filter"),
+    ("A", "alerts"),
     ("p", "pause"),
     ("+ −", "zoom"),
     ("?", "help"),
@@ -81,10 +84,12 @@ def top_line(picture: Picture, width: int, palette: Palette) -> Text:
         ]
     else:
         left.append((4, Text(f" {rest}", p.muted)))
+    tone, trouble, _ = standing_words(picture.standing, now.now_ns)
     word, more = feed_words(now)
     colour = {"live": p.accent, "stale": p.high, "reconnecting": p.high}.get(now.state, p.muted)
     right: list[Piece] = [
         (6, Text(f" {clock(now.now_ns)} UTC  ", p.muted)),
+        (3, Text(f" {SHAPES['high']} {trouble} " if tone else "", f"bold {p.high}")),
         (1, Text(f" {source_words(now.source)[0]} ", f"bold {p.text} on {p.line}")),
         (0, Text(f" {FEED_SIGNS[now.state]} {word}", f"bold {colour}")),
         (4, Text(f" {more}", p.muted)),

@@ -8,10 +8,13 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from tapewatch.alert import Mark
 from tapewatch.errors import StoreError
 from tapewatch.model import NS, Anomaly, Lane
+from tapewatch.store.bars import read_bars
 from tapewatch.store.sql import Reader
-from tapewatch.view import queries
+from tapewatch.view import alerts, marks, queries
+from tapewatch.view.alerts import AlertLine, Standing
 from tapewatch.view.indicators import Bands, bollinger
 from tapewatch.view.queries import Counts, Filter
 from tapewatch.view.status import Status, Watch, status, watchlist
@@ -41,6 +44,8 @@ class Ask(Struct, frozen=True):
         Right edge of the chart; None for now.
     until_ns
         Nothing that opened later is listed: the screen is paused. None for no limit.
+    told
+        Id of the anomaly of which is read who was told; None for none.
     """
 
     filter: Filter = Filter()
@@ -52,6 +57,7 @@ class Ask(Struct, frozen=True):
     limit: int = 200
     mean_bars: int = 20
     sigmas: float = 2.0
+    told: str | None = None
 
 
 class Chart(Struct, frozen=True):
@@ -90,6 +96,10 @@ class Picture(Struct, frozen=True):
         Whether `entries` are all that there are.
     hours
         Openings per hour of the last day, dtype HISTOGRAM.
+    marks
+        What people said of the entries, by id.
+    told
+        Of the anomaly that was asked for.
     """
 
     status: Status
@@ -100,6 +110,9 @@ class Picture(Struct, frozen=True):
     counts: Counts
     hours: NDArray[np.void]
     chart: Chart | None
+    standing: Standing = Standing()
+    marks: dict[str, Mark] = {}
+    told: list[AlertLine] = []
 
 
 def read(conn: Connection, wall_ns: int, ask: Ask) -> Picture:
@@ -124,6 +137,9 @@ def read(conn: Connection, wall_ns: int, ask: Ask) -> Picture:
         counts=queries.counts(conn, ask.filter, now.now_ns),
         hours=queries.histogram(conn, Filter(), now.now_ns - (DAY_S - 3_600) * NS, now.now_ns),
         chart=None if chosen is None else _chart(conn, chosen, now, ask),
+        standing=alerts.standing(conn, now.now_ns),
+        marks=marks.marks_of(conn, [each.id for each in listed]),
+        told=[] if ask.told is None else alerts.alerts_of(conn, [ask.told]),
     )
 
 
@@ -147,7 +163,7 @@ def _chart(conn: Connection, watch: Watch, now: Status, ask: Ask) -> Chart:
     start_s = (end_s // width_s - ask.columns + 1) * width_s
     first = (start_s - (ask.mean_bars - 1) * width_s) * NS
     limit = ask.columns + ask.mean_bars
-    bars = queries.bars(conn, watch.lane, width_s, start_ns=first, end_ns=(end_s + 1) * NS, limit=limit)
+    bars = read_bars(conn, watch.lane, width_s, start_ns=first, end_ns=(end_s + 1) * NS, limit=limit)
     return Chart(
         watch=watch,
         width_s=width_s,
@@ -164,6 +180,6 @@ def _chart(conn: Connection, watch: Watch, now: Status, ask: Ask) -> Chart:
 
 def _fitting(conn: Connection, lane: Lane, now_ns: int, columns: int) -> int:
     widest = AUTO_ZOOMS[-1]
-    known = queries.bars(conn, lane, 60, start_ns=now_ns - columns * widest * NS, end_ns=now_ns + NS)
+    known = read_bars(conn, lane, 60, start_ns=now_ns - columns * widest * NS, end_ns=now_ns + NS)
     span_s = now_ns // NS - int(known["time"][0]) if len(known) else 0
     return next((width for width in AUTO_ZOOMS if span_s <= columns * width), widest)

@@ -4,7 +4,7 @@
 // everything else and sends what has changed. Components listen to "change", which tells once per frame which topics
 // have changed; the chart listens to "history" and "bars" besides, which tell at once.
 
-import { fetchBars, fetchRows, fetchSpan } from "./api.js";
+import { fetchAnomaly, fetchBars, fetchRows, fetchSpan } from "./api.js";
 import { Link } from "./link.js";
 import { Rows } from "./rows.js";
 import { Series } from "./series.js";
@@ -27,6 +27,8 @@ class Store extends EventTarget {
     const url = new URLSearchParams(location.search);
     this.wishedSymbol = url.get("symbol");
     this.wishedWidth = WIDTHS.includes(Number(url.get("bars"))) ? Number(url.get("bars")) : null;
+    this.wishedAnomaly = url.get("anomaly"); // a link may lead to one
+    this.page = url.get("page") ?? ""; // "": the market
     this.width = this.wishedWidth ?? WIDTH;
     this.lane = null; // {venue, symbol} once the watch-list is known
     this.series = new Series(this.width);
@@ -35,6 +37,8 @@ class Store extends EventTarget {
     this.place = NOWHERE;
     this.number = 0; // of the subscription; answers to earlier ones are told by it
     this.focus = null; // id of the anomaly that is looked at
+    this.unknown = null; // id of an anomaly that a link leads to and that is not there
+    this.alerting = null; // how alerting stands
     this.link = "connecting";
     this.now = this.watch = this.tally = null;
     this.changed = new Set();
@@ -120,6 +124,7 @@ class Store extends EventTarget {
     this.lane = { venue: lane.venue, symbol: lane.symbol };
     this.width = width;
     this.focus = focus;
+    this.unknown = null;
     this.touch("lane", "focus", "rows");
     this.#writeUrl();
     this.tell("lane", this.lane);
@@ -130,8 +135,36 @@ class Store extends EventTarget {
   /** Look at an anomaly, or at none. */
   look(id) {
     this.focus = id;
+    this.unknown = null;
     this.touch("focus");
+    this.#writeUrl();
     this.tell("look", this.rows.known.get(id));
+  }
+
+  /** Look at an anomaly that need not be loaded yet; where nobody knows it, that is said. */
+  async find(id) {
+    let row = this.rows.known.get(id);
+    try {
+      row ??= (await fetchAnomaly(id)).row;
+    } catch (error) {
+      console.warn(`tapewatch: ${error.message}; trying again`);
+      setTimeout(() => this.find(id), 2000);
+      return;
+    }
+    if (row) {
+      this.rows.put([row]);
+      await this.select(row, { focus: id });
+      return;
+    }
+    if (!this.lane) this.#selectFirst();
+    this.unknown = id;
+    this.touch("focus");
+  }
+
+  /** Show another page; who came by the browser's own buttons is in its history already. */
+  turn(page) {
+    this.page = page;
+    this.touch("page");
   }
 
   /** Read the chart's history afresh, as far back as it reached, and follow from there. */
@@ -264,6 +297,10 @@ class Store extends EventTarget {
       this.heardAt = performance.now();
       this.touch("now");
     }
+    if (message.alerting) {
+      this.alerting = message.alerting;
+      this.touch("alerting");
+    }
     if (message.watch) this.#takeWatch(message.watch);
     for (const [key, price] of Object.entries(message.prices ?? {})) this.prices.set(key, price);
     if (message.prices) this.touch("prices");
@@ -284,8 +321,15 @@ class Store extends EventTarget {
     this.prices.clear();
     this.touch("watch", "prices");
     if (this.lane || !watch.length) return;
-    const [first] = watch;
-    this.select(watch.find((each) => each.symbol === this.wishedSymbol) ?? first);
+    const wished = this.wishedAnomaly;
+    this.wishedAnomaly = null;
+    if (wished) this.find(wished);
+    else this.#selectFirst();
+  }
+
+  #selectFirst() {
+    const [first] = this.watch;
+    this.select(this.watch.find((each) => each.symbol === this.wishedSymbol) ?? first);
   }
 
   #takeBars(bars) {
@@ -322,6 +366,9 @@ class Store extends EventTarget {
     url.searchParams.set("symbol", this.lane.symbol);
     if (this.wishedWidth === null || this.wishedWidth === WIDTH) url.searchParams.delete("bars");
     else url.searchParams.set("bars", this.wishedWidth);
+    if (this.focus === null) url.searchParams.delete("anomaly");
+    else url.searchParams.set("anomaly", this.focus);
+    if (url.href === location.href) return;
     history.replaceState(history.state, "", url);
   }
 }

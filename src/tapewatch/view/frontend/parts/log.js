@@ -2,8 +2,10 @@
 
 import { chip, h, setAttribute, setChildren, setText } from "../lib/dom.js";
 import { arrow, moment } from "../lib/figures.js";
+import { marking } from "../lib/marking.js";
 import { mount } from "../lib/mount.js";
 import { grouped } from "../lib/rows.js";
+import { said } from "../lib/said.js";
 import { store } from "../lib/store.js";
 
 const SHOWN_MAX = 400;
@@ -16,7 +18,7 @@ const COLUMNS = ["Severity", "Time UTC", "Symbol", "Type", "Peak", "Against limi
 const NARROW = matchMedia("(max-width: 900px)");
 
 class Log {
-  topics = ["settings", "rows", "focus", "lane", "now"];
+  topics = ["settings", "rows", "focus", "lane", "now", "said"];
 
   constructor(root) {
     this.root = root;
@@ -28,8 +30,9 @@ class Log {
     this.cards = h("div", { class: "cards" });
     this.more = h("button", { type: "button", class: "more-cards" });
     this.none = h("p", { class: "none" });
+    this.unknown = h("p", { class: "unknown", role: "alert", hidden: true });
     this.spoken = h("div", { class: "spoken", role: "log", "aria-live": "polite", "aria-label": "New anomalies" });
-    root.append(this.table, this.cards, this.more, this.none, this.spoken);
+    root.append(this.unknown, this.table, this.cards, this.more, this.none, this.spoken);
     this.more.addEventListener("click", () => this.#showAll());
     root.addEventListener("click", (event) => this.#clicked(event));
     root.addEventListener("keydown", (event) => this.#key(event, true));
@@ -45,9 +48,11 @@ class Log {
   draw() {
     if (!store.settings) return;
     this.root.dataset.s = store.state;
-    const rows = grouped(store.rows.list(store.filter, store.clock));
+    const rows = this.#listed();
     this.listed = rows;
     const shown = NARROW.matches ? rows.slice(0, this.all ? SHOWN_MAX : CARDS_FIRST) : rows.slice(0, SHOWN_MAX);
+    this.unknown.hidden = !store.unknown;
+    if (store.unknown) setText(this.unknown, `There is no anomaly ${store.unknown} in this database: the link is of another one, or of a demo that began anew.`);
     this.table.hidden = NARROW.matches || !rows.length;
     this.cards.hidden = !NARROW.matches || !rows.length;
     this.more.hidden = !NARROW.matches || shown.length === rows.length || this.all;
@@ -61,6 +66,15 @@ class Log {
       this.revealed = store.focus;
       this.#reveal();
     }
+  }
+
+  // What a link leads to stands first where the filter, its age or the room would hide it.
+  #listed() {
+    const rows = grouped(store.rows.list(store.filter, store.clock));
+    const at = store.focus ? rows.indexOf(this.#selected(rows)) : 0;
+    if (at >= 0 && at < (NARROW.matches && !this.all ? CARDS_FIRST : SHOWN_MAX)) return rows;
+    const linked = rows[at] ?? store.rows.known.get(store.focus);
+    return linked ? [linked, ...rows.filter((row) => row !== linked)] : rows;
   }
 
   destroy() {
@@ -116,15 +130,13 @@ class Log {
     if (!wanted) {
       item.detail?.remove();
       if (next === item.detail) next = item.element.nextSibling;
-      item.detail = null;
+      item.detail = item.facts = null;
       return next;
     }
     item.detail ??= NARROW.matches ? h("div", { class: "more" }) : h("tr", { class: "more" });
     if (item.detail !== next) parent.insertBefore(item.detail, next);
-    setChildren(item.detail, row.explain + row.details.join(), () => {
-      const parts = [h("p", {}, row.explain), h("p", { class: "muted" }, row.details.map((part) => h("span", {}, part)))];
-      return NARROW.matches ? parts : h("td", { colspan: COLUMNS.length }, ...parts);
-    });
+    item.facts ??= factsOf(item, row);
+    item.facts.write(row);
     return item.detail.nextSibling;
   }
 
@@ -222,12 +234,43 @@ class Log {
 const pipsOf = () => h("span", { class: "pips", "aria-hidden": "true" }, [1, 2, 3, 4, 5].map(() => h("i")));
 const writePips = (pips, count) => [...pips.children].forEach((pip, i) => pip.classList.toggle("on", i < count));
 
+// The facts change while an anomaly lives; what a person is typing beside them stays.
+const factsOf = (item, row) => {
+  const facts = h("div");
+  const told = h("p", { class: "muted told" });
+  const verdict = marking(() => row.members?.map(({ id }) => id) ?? [row.id]);
+  const parts = [facts, told, verdict.element];
+  item.detail.append(...(NARROW.matches ? parts : [h("td", { colspan: COLUMNS.length }, parts)]));
+  const write = (now) => {
+    setChildren(facts, now.explain + now.details.join(), () => [
+      h("p", {}, now.explain),
+      h("p", { class: "muted" }, now.details.map((part) => h("span", {}, part))),
+    ]);
+    const story = said.story?.id === store.focus ? said.story : null;
+    const whom = story?.told.length ? story.told : [story ? "Nobody was told" : "…"];
+    setChildren(told, whom.join("|"), () => whom.map((each) => h("span", {}, each)));
+    verdict.write(story?.mark ?? said.markOf(now.id));
+  };
+  return { write };
+};
+
+const writeMark = (element, id) => {
+  const mark = said.markOf(id);
+  element.hidden = !mark;
+  if (!mark) return;
+  setText(element, mark.word);
+  setAttribute(element, "data-label", mark.label ?? "seen");
+  setAttribute(element, "title", mark.note || null);
+};
+
 const rowOf = (row) => {
   const [time, symbol, peak, state, say] = ["td", "td", "td", "td", "td"].map((tag) => h(tag));
   const [limit, pips] = [h("span", { class: "ratio" }), pipsOf()];
   symbol.className = "symbol";
   peak.className = "right";
   say.className = "say";
+  const [mark, sentence] = [h("span", { class: "mark", hidden: true }), h("span")];
+  say.append(mark, sentence);
   const way = h("span", { class: "way", title: row.direction ?? "" }, arrow(row.direction));
   const element = h(
     "tr",
@@ -249,7 +292,8 @@ const rowOf = (row) => {
     writePips(pips, now.pips);
     setText(state, now.state);
     state.className = now.ended === null ? "open" : "ended";
-    setText(say, now.sentence);
+    writeMark(mark, now.id);
+    setText(sentence, now.sentence);
     setAttribute(say, "title", now.explain);
   };
   return { element, write };
@@ -257,6 +301,8 @@ const rowOf = (row) => {
 
 const cardOf = (row) => {
   const [figures, state, say] = [h("span", { class: "figures" }), h("span", { class: "muted" }), h("span", { class: "say" })];
+  const [mark, sentence] = [h("span", { class: "mark", hidden: true }), h("span")];
+  say.append(mark, sentence);
   const element = h("button", { type: "button", class: "card" }, chip(row.severity), figures, state, say);
   const write = (now, clock) => {
     setChildren(figures, now.symbol + now.peak + now.limit, () => [
@@ -265,7 +311,8 @@ const cardOf = (row) => {
       h("span", { class: "muted" }, now.limit),
     ]);
     setText(state, `${now.ended === null ? "open, " : ""}${moment(now.opened, clock)}`);
-    setText(say, `${now.type}: ${now.sentence}`);
+    writeMark(mark, now.id);
+    setText(sentence, `${now.type}: ${now.sentence}`);
   };
   return { element, write };
 };

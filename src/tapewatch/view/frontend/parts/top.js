@@ -1,9 +1,10 @@
 // The component "top": is something abnormal, how bad is it, and is it live; with a banner where it is not.
 
-import { alerts } from "../lib/alerts.js";
 import { chip, h, icon, setAttribute, setChildren, setText, SEVERITIES, shape } from "../lib/dom.js";
 import { clock, number } from "../lib/figures.js";
 import { mount } from "../lib/mount.js";
+import { notices } from "../lib/notices.js";
+import { linkTo } from "../lib/pages.js";
 import { store } from "../lib/store.js";
 import { storedMode, switchMode } from "../lib/theme.js";
 
@@ -28,7 +29,7 @@ const LOST = {
 const sign = (state) => SIGNS[{ lost: "reconnecting", connecting: "waiting", stopped: "stale" }[state] ?? state];
 
 class Top {
-  topics = ["settings", "now", "alerts"];
+  topics = ["settings", "now", "notices", "page", "alerting"];
 
   constructor(root) {
     this.root = root;
@@ -36,11 +37,17 @@ class Top {
     this.time = h("span", { class: "utc" });
     this.source = h("span", { class: "source", hidden: true });
     this.feed = h("span", { class: "feed" });
-    this.bell = h("button", { type: "button", class: "tool", onclick: () => alerts.toggle() }, icon(BELL));
+    this.bell = h("button", { type: "button", class: "tool", onclick: () => notices.toggle() }, icon(BELL));
     this.theme = h("button", { type: "button", class: "tool", onclick: switchMode });
     const brand = h("span", { class: "brand" }, icon(LOGO), h("h1", {}, "tapewatch"));
     const tools = h("span", { class: "tools" }, this.bell, this.theme);
-    const bar = h("div", { class: "bar" }, brand, this.verdict, this.time, tools, this.source, this.feed);
+    this.badge = h("span", { class: "badge", hidden: true });
+    this.pages = [
+      { page: "", element: linkTo({ page: "" }, "Market") },
+      { page: "alerts", element: linkTo({ page: "alerts" }, "Alerts", this.badge) },
+    ];
+    const nav = h("nav", { class: "pages", "aria-label": "Pages" }, this.pages.map(({ element }) => element));
+    const bar = h("div", { class: "bar" }, brand, nav, this.verdict, this.time, tools, this.source, this.feed);
     this.banner = h("div", { class: "banner", role: "alert", hidden: true });
     root.append(bar, this.banner);
     this.ticking = setInterval(() => this.#tick(), 250);
@@ -60,6 +67,7 @@ class Top {
     this.#drawFeed(now, state);
     this.#drawBanner(state === "lost" ? LOST : now?.banner);
     this.#drawTools();
+    this.#drawPages(store.alerting);
     this.#tick();
   }
 
@@ -119,10 +127,20 @@ class Top {
     ]);
   }
 
+  // A channel that fails is seen wherever one looks; that all is well needs no words.
+  #drawPages(alerting) {
+    for (const { page, element } of this.pages) setAttribute(element, "aria-current", store.page === page ? "page" : null);
+    const { word, more, tone } = alerting ?? { word: "", more: "", tone: "" };
+    this.badge.hidden = !word;
+    setAttribute(this.badge, "class", `badge ${tone}`);
+    setAttribute(this.badge, "title", more);
+    setChildren(this.badge, word + tone, () => [tone === "bad" ? shape("high", 9) : null, h("span", {}, word)]);
+  }
+
   #drawTools() {
-    setAttribute(this.bell, "aria-pressed", alerts.on);
+    setAttribute(this.bell, "aria-pressed", notices.on);
     setAttribute(this.bell, "aria-label", "Sound and desktop notice of high anomalies");
-    setAttribute(this.bell, "title", alerts.on ? "Sound and notices are on" : "Sound and notices of high anomalies");
+    setAttribute(this.bell, "title", notices.on ? "Sound and notices are on" : "Sound and notices of high anomalies");
     const mode = storedMode();
     setChildren(this.theme, mode, () => icon(mode === "dark" ? SUN : MOON));
     setAttribute(this.theme, "aria-label", mode === "dark" ? "Light theme" : "Dark theme");

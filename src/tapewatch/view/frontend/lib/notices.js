@@ -5,7 +5,7 @@ import { store } from "./store.js";
 const STORED = "tapewatch.alerts";
 const QUIET_MS = 4000; // between two notices; a crash opens dozens
 
-class Alerts {
+class Notices {
   constructor() {
     this.on = localStorage.getItem(STORED) === "on";
     this.saidAt = -Infinity;
@@ -18,7 +18,7 @@ class Alerts {
   async toggle() {
     this.on = !this.on;
     localStorage.setItem(STORED, this.on ? "on" : "off");
-    store.touch("alerts");
+    store.touch("notices");
     if (!this.on) return;
     this.#play();
     if ("Notification" in globalThis && Notification.permission === "default") await Notification.requestPermission();
@@ -71,4 +71,4 @@ class Alerts {
   }
 }
 
-export const alerts = (globalThis[Symbol.for("tapewatch.alerts")] ??= new Alerts());
+export const notices = (globalThis[Symbol.for("tapewatch.notices")] ??= new Notices());

@@ -1,0 +1,294 @@
+"""Alerting as a loop: the log of changes in; what is decided into the outbox, and from there to the channels."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from hashlib import blake2b
+from typing import Any, NamedTuple, TypeVar
+
+from msgspec.structs import replace
+
+from tapewatch import telemetry
+from tapewatch.alert import Message
+from tapewatch.clock import Clock
+from tapewatch.dispatch.desk import Desk, Entry
+from tapewatch.dispatch.memory import Memory
+from tapewatch.dispatch.message import Writer, lead
+from tapewatch.dispatch.stages import Terms
+from tapewatch.errors import ConfigError, DatabaseAwayError, SnapshotError
+from tapewatch.figures import duration
+from tapewatch.model import NS
+from tapewatch.runtime.asked import Asked
+from tapewatch.runtime.asking import answer_all
+from tapewatch.runtime.lanes_clock import LanesClock
+from tapewatch.runtime.process import Say
+from tapewatch.runtime.sender import Sender, Sending
+from tapewatch.store.outbox import Fresh, Kept, Outbox
+from tapewatch.store.records import Attempt, ChannelRow, Decision, Post, Source
+from tapewatch.words import SEVERITIES
+
+T = TypeVar("T")
+
+LOOK_EVERY_S = 0.1
+"""How often the log is looked at."""
+
+STALE_S = 15.0
+"""Without a look for so long, something hangs."""
+
+BEAT_NS = 10 * NS
+"""How often readers of the database are told that somebody is there."""
+
+ROWS = 500
+"""Alerts that are stored in one transaction, more or less: whoever detects waits for it, where both write."""
+
+REST_S = 0.05
+"""What is left to others between two such transactions."""
+
+OLD_NS = 600 * NS
+"""A message about what is longer ago than that says so."""
+
+BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 15.0)
+
+
+class Means(NamedTuple):
+    """What alerting works with.
+
+    Attributes
+    ----------
+    channels
+        Each with what is routed to it, for a person.
+    chart_of
+        Draws the chart of an anomaly of an outbox's database, by its id.
+    """
+
+    open_outbox: Callable[[], Outbox]
+    channels: Sequence[tuple[Sending, str]]
+    terms: Sequence[Terms]
+    writer: Writer
+    chart_of: Callable[[Outbox, str], bytes | None]
+    clock: Clock
+    say: Say
+    keep_trying_s: float
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+class Alerting:
+    """Tell what happens in a database, until cancelled.
+
+    Attributes
+    ----------
+    away
+        Why the database cannot be used; None when it can.
+    position
+        Number of the last change that was judged and stored.
+    """
+
+    def __init__(self, means: Means) -> None:
+        self.away: str | None = "the database is not open yet"
+        self.position = 0
+        self.waiting: dict[str, int] = {}
+        self.looked_ns = means.clock.now_ns()
+        self._means = means
+
+    def describe(self) -> dict[str, Any]:
+        """Tell how far it has come, as JSON."""
+        return {"position": self.position, "waiting": self.waiting}
+
+    def trouble(self) -> str | None:
+        """Tell why nothing is told; None when all is well."""
+        if self.away is not None:
+            return self.away
+        late_s = (self._means.clock.now_ns() - self.looked_ns) / NS
+        return f"the log has not been looked at for {late_s:.0f} s" if late_s > STALE_S else None
+
+    async def run(self, first: Outbox) -> None:
+        """Tell until cancelled; where the database goes away, open it again.
+
+        Parameters
+        ----------
+        first
+            An open outbox, owned by this from now on.
+
+        Raises
+        ------
+        StoreError
+            The database refuses for good.
+        """
+        outbox: Outbox | None = first
+        tries = 0
+        while True:
+            try:
+                if outbox is None:
+                    outbox = await asyncio.to_thread(self._means.open_outbox)
+                    tries = 0
+                await _Session(self, self._means, outbox).run()
+            except DatabaseAwayError as error:
+                self.away = str(error)
+                telemetry.log(telemetry.DATABASE_AWAY, error=error)
+            finally:
+                if outbox is not None:
+                    outbox.close()
+                    outbox = None
+            await self._means.sleep(BACKOFF_S[min(tries, len(BACKOFF_S) - 1)])
+            tries += 1
+
+
+class _Session:
+    """Alerting on one open outbox."""
+
+    def __init__(self, alerting: Alerting, means: Means, outbox: Outbox) -> None:
+        self._alerting = alerting
+        self._means = means
+        self._outbox = outbox
+        self._lanes = LanesClock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="outbox")  # it has one connection
+        self._senders: dict[str, Sender] = {}
+        self._source: Source | None = None
+        self._batch = max(1, ROWS // max(1, len(means.terms)))
+        self._desk = Desk(means.terms)
+
+    async def run(self) -> None:
+        kept = await self._in_thread(self._outbox.kept)
+        memory = kept.memory
+        if not memory:
+            self._desk = Desk(self._means.terms, Memory(position=kept.position))
+        else:
+            try:
+                self._desk = Desk.restore(self._means.terms, memory)
+            except SnapshotError as error:  # starting again cannot help
+                raise ConfigError(f"{self._outbox.name}: {error}; go on with the version that wrote it") from None
+        self._source = kept.source
+        await self._man(kept)
+        tasks = [asyncio.ensure_future(sender.run()) for sender in self._senders.values()]
+        tasks.append(asyncio.ensure_future(self._follow()))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            self._thread.shutdown(cancel_futures=True)
+
+    async def _man(self, kept: Kept) -> None:
+        # Every channel gets its sender, and what waited for it; what waited for a channel that is no more ends.
+        stood = {row.name: row for row in kept.channels}
+        for channel, takes in self._means.channels:
+            self._senders[channel.name] = Sender(
+                channel,
+                takes,
+                stood.get(channel.name),
+                record=self._record,
+                load=partial(self._load, channel.name),
+                waiting=kept.waiting.get(channel.name, 0),
+                chart_of=partial(self._means.chart_of, self._outbox),
+                clock=self._means.clock,
+                say=self._means.say,
+                keep_trying_s=self._means.keep_trying_s,
+                sleep=self._means.sleep,
+            )
+        rows = [sender.row for sender in self._senders.values()]
+        await self._in_thread(partial(self._outbox.stand, rows, self._means.clock.now_ns()))
+
+    async def _follow(self) -> None:
+        beat_ns = self._means.clock.now_ns()
+        while True:
+            behind = await self._look()
+            if self._means.clock.now_ns() - beat_ns > BEAT_NS:
+                beat_ns = self._means.clock.now_ns()
+                await self._in_thread(partial(self._outbox.beat, beat_ns))
+            self._alerting.position, self._alerting.away = self._desk.position, None
+            self._alerting.looked_ns = self._means.clock.now_ns()
+            self._alerting.waiting = {name: sender.waiting for name, sender in self._senders.items()}
+            await self._means.sleep(REST_S if behind else LOOK_EVERY_S)
+
+    async def _look(self) -> bool:
+        before, now = self._desk.position, self._means.clock.now_ns()
+        fresh, asked = await self._in_thread(partial(self._read, before, now))
+        behind = fresh.behind > 0
+        telemetry.ALERTS_BEHIND.set(fresh.behind)
+        entries = [Entry(seq, change) for seq, change in fresh.changes]
+        self._desk.take(entries, fresh.silences, now if self._lanes.live else None)
+        self._desk.skip(fresh.read)
+        if fresh.clock is not None and not behind:
+            self._desk.advance(self._lanes.now(now))
+        decided = self._desk.collect()
+        if self._desk.position == before and not decided.alerts and not asked.answers:
+            return False
+        posts = [self._post(message, now) for message in decided.messages]
+        decision = Decision(
+            self._desk.position,
+            self._desk.changed(),
+            now,
+            decided.alerts,
+            posts,
+            asked.answers,
+            asked.silences,
+            asked.marks,
+            asked.retries,
+        )
+        await self._in_thread(partial(self._outbox.commit, decision))
+        posts += await self._in_thread(partial(self._outbox.some, asked.retries)) if asked.retries else []
+        for post in posts + [self._sample(channel, now) for channel in asked.samples]:
+            if post.channel in self._senders:
+                self._senders[post.channel].put(post)
+        for alert in decided.alerts:
+            if alert.verdict is not None:
+                telemetry.ALERTS.labels(alert.channel, alert.verdict).inc()
+        return behind
+
+    def _read(self, after: int, now: int) -> tuple[Fresh, Asked]:
+        fresh = self._outbox.fresh(after, self._batch)
+        if fresh.clock is not None:
+            self._lanes.hear(fresh.clock, now)
+        return fresh, answer_all(self._outbox, fresh, self._lanes.now(now), now, tuple(self._senders))
+
+    def _post(self, message: Message, now: int) -> Post:
+        try:
+            letter = self._means.writer.write(message)
+            first = None if message.kind == "digest" else lead(message).id
+        except Exception as error:  # noqa: BLE001  # whatever an anomaly holds, one that cannot be worded stops no other
+            telemetry.log(telemetry.UNWORDED, message=message.number, error=error)
+            letter, first = self._means.writer.bare(message), None
+        age_ns = now - message.at if self._lanes.live else 0
+        old = f"[{duration(age_ns / NS)} ago] " if age_ns > OLD_NS and message.kind != "digest" else ""
+        # The same tape may be told again, from another database: a receiver must not take that for a repetition.
+        key = blake2b(f"{self._outbox.epoch} {letter.key}".encode(), digest_size=16).hexdigest()
+        return Post(
+            message.number,
+            message.channel,
+            message.kind,
+            message.at,
+            now,
+            replace(letter, key=key, subject=f"{badge(self._source, live=self._lanes.live)}{old}{letter.subject}"),
+            min((alert.anomaly.severity for alert in message.alerts), key=SEVERITIES.index),
+            first,
+        )
+
+    def _sample(self, channel: str, now: int) -> Post:
+        message = Message(0, channel, "sample", now, ())
+        return Post(0, channel, "sample", now, now, self._means.writer.write(message))
+
+    async def _record(self, post: Post, attempt: Attempt, row: ChannelRow) -> int:
+        return await self._in_thread(partial(self._outbox.tried, post, attempt, row))
+
+    async def _load(self, channel: str, limit: int) -> list[Post]:
+        return await self._in_thread(partial(self._outbox.waiting, channel, limit))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def badge(source: Source | None, *, live: bool) -> str:
+    """Say in front of a message that it is about no live market, so that nobody acts on it.
+
+    Parameters
+    ----------
+    live
+        The lanes live when we do: through Kafka, a tape is known by nothing else.
+    """
+    if source is not None and source.seed is not None:
+        return "[Simulated] "
+    return "[Replay] " if not live or (source is not None and source.kind == "tape") else ""

@@ -1,0 +1,165 @@
+"""`tapewatch alerts run` put together: outbox, desk, channels, health, and a few words.
+
+In: settings that have been checked. Out: a process that tells what happens in a database until somebody stops it.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from pathlib import Path
+
+from msgspec import Struct
+
+from tapewatch.alert import Message
+from tapewatch.clock import SystemClock
+from tapewatch.dispatch.channel import Channel
+from tapewatch.dispatch.chart import chart
+from tapewatch.dispatch.config import AlertsConfig, ChannelConfig
+from tapewatch.dispatch.message import Writer
+from tapewatch.dispatch.retry import Receipt
+from tapewatch.dispatch.stages import Terms
+from tapewatch.errors import before_it_runs
+from tapewatch.model import NS, Lane
+from tapewatch.runtime import ports
+from tapewatch.runtime.alerting import Alerting, Means
+from tapewatch.runtime.process import Process, Say
+from tapewatch.runtime.sender import SEND_S
+from tapewatch.store import log
+from tapewatch.store.bars import read_bars
+from tapewatch.store.outbox import Outbox
+
+HEALTH_PORT = 8714
+
+BEFORE_S, AFTER_S = 300, 60
+"""How much of the market around an anomaly its chart shows."""
+
+
+class Settings(Struct, frozen=True):
+    """What ``tapewatch alerts run`` needs of the configuration.
+
+    Attributes
+    ----------
+    place
+        Key of the channels, and where that was set, for errors.
+    """
+
+    db: str
+    alerts: AlertsConfig
+    place: str = "alerts.channels"
+    host: str = ports.HOST
+
+
+async def serve(settings: Settings, say: Say) -> None:
+    """Run until a signal comes.
+
+    Raises
+    ------
+    TapewatchError
+        Something that a person can act on.
+    """
+    process = Process(say)
+    process.listen_to_signals()
+    async with AsyncExitStack() as stack:
+        with before_it_runs():
+            means = prepare(settings, process.clock, say)
+            health_port = settings.alerts.health_port
+            server = stack.enter_context(ports.bind(health_port, HEALTH_PORT, "alerts.health_port", settings.host))
+        outbox = means.open_outbox()
+        say("database", outbox.name)
+        for channel, takes in means.channels:
+            say("channel", f"{channel.name} ({channel.service}): {takes}")
+        alerting = Alerting(means)
+        health = process.serve_health(server, alerting.describe, alerting.trouble)
+        await process.together(_until_stopped(process, alerting, outbox), [health])
+        say("stopped", "what is not delivered yet is in the outbox")
+
+
+async def _until_stopped(process: Process, alerting: Alerting, outbox: Outbox) -> None:
+    telling = asyncio.ensure_future(alerting.run(outbox))
+    with suppress(asyncio.CancelledError):
+        await process.unless_stopped(telling)
+        await telling
+
+
+def check(settings: Settings) -> None:
+    """Check what `prepare` would make.
+
+    Raises
+    ------
+    ConfigError
+        See `prepare`.
+    """
+    prepare(settings, SystemClock(), lambda *_: None)
+
+
+def prepare(settings: Settings, clock: SystemClock, say: Say) -> Means:
+    """Check all settings and make what alerting works with; no channel is asked for anything.
+
+    Raises
+    ------
+    ConfigError
+        A wrong address, an unknown service, a secret that is missing, a template that cannot be used.
+    """
+    config = settings.alerts
+    templates = None if config.templates is None else Path(config.templates)
+    writer = Writer(templates, config.dashboard_url)
+    channels = [(Channel.open(each, os.environ, settings.place), each.takes) for each in config.channels]
+    terms = [terms_of(config, each) for each in config.channels]
+    return Means(partial(Outbox.open, settings.db), channels, terms, writer, draw, clock, say, config.keep_trying_s)
+
+
+def send_sample(settings: Settings, name: str | None) -> Iterator[tuple[Channel, Receipt, float]]:
+    """Send a sample to one channel, or to all, one after the other.
+
+    Yields
+    ------
+    tuple
+        The channel, what it said, and how long that took, ms.
+
+    Raises
+    ------
+    ConfigError
+        See `prepare`.
+    """
+    clock = SystemClock()
+    config = settings.alerts
+    writer = Writer(None if config.templates is None else Path(config.templates), config.dashboard_url)
+    for each in config.channels:
+        if name in (None, each.name):
+            channel, began = Channel.open(each, os.environ, settings.place), clock.now_ns()
+            letter = writer.write(Message(0, each.name, "sample", began, ()))
+            receipt = channel.send(letter, None, SEND_S)
+            yield channel, receipt, (clock.now_ns() - began) / 1e6
+
+
+def terms_of(config: AlertsConfig, channel: ChannelConfig) -> Terms:
+    """Gather what a channel is to be told."""
+    cool_down_s = config.cool_down_s if channel.cool_down_s is None else channel.cool_down_s
+    return Terms(
+        channel.name,
+        channel.severity,
+        channel.rules,
+        channel.symbols,
+        channel.venues,
+        channel.ends,
+        cool_down_ns=round(cool_down_s * NS),
+        budget=config.budget_per_hour if channel.budget_per_hour is None else channel.budget_per_hour,
+        free_step=config.unbudgeted_step,
+        group_ns=round(config.group_s * NS),
+        follow_up_max_ns=round(config.follow_up_max_s * NS),
+        late_ns=round(config.late_s * NS),
+    )
+
+
+def draw(outbox: Outbox, anomaly_id: str) -> bytes | None:
+    """Draw the minutes around an anomaly as they stand in the database; None where there is nothing to draw."""
+    with outbox.reader.connect() as connection:
+        anomaly = log.anomaly(connection, anomaly_id)
+        if anomaly is None:
+            return None
+        end_ns = anomaly.last_ts + AFTER_S * NS
+        lane = Lane(anomaly.venue, anomaly.symbol)
+        bars = read_bars(connection, lane, 1, start_ns=anomaly.opened_ts - BEFORE_S * NS, end_ns=end_ns)
+    return chart(bars, anomaly)

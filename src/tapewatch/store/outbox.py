@@ -1,0 +1,393 @@
+"""What alerting remembers: one `Decision` in, in one transaction; what is new in the log and what must be sent out.
+
+It belongs to the one process that tells a database's anomalies, beside the one that writes them.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import msgspec
+from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, update
+
+from tapewatch import telemetry
+from tapewatch.alert import Alert, Letter, Mark, Silence
+from tapewatch.errors import DatabaseAwayError, StoreError
+from tapewatch.model import NS, Anomaly, Change
+from tapewatch.store import log, schema
+from tapewatch.store.engine import database_url, hold_one_session, name_of, open_engine, sqlite_path
+from tapewatch.store.lock import TELLER, Lock, lock_session
+from tapewatch.store.migrations import migrate
+from tapewatch.store.records import Attempt, ChannelRow, Clock, Decision, LoggedChange, Post, Request, Source
+from tapewatch.store.refusals import lost, plain_errors
+from tapewatch.store.sql import Reader, write_answer
+from tapewatch.store.statements import replace, upsert
+from tapewatch.store.values import Values, storable
+
+MEMORY = "alerts"
+"""How the names of the desk's pages begin in the table ``state``."""
+
+POSITION = "reader:alerts"
+
+DAY_NS = 86_400 * NS
+"""A silence that ended so long ago is not looked at any more."""
+
+BEAT = "alerting"
+"""Key in the table ``meta`` of the moment at which alerting was there last, ns by our clock."""
+
+VERDICTS = {"symbol": "sent", "market": "grouped", "digest": "digest"}
+"""What an alert's verdict is once a message of a kind that names it was accepted."""
+
+LETTER = Letter.__struct_fields__
+PLAIN = [name for name in Post.__struct_fields__ if name != "letter"]
+
+
+class Kept(NamedTuple):
+    """What was remembered when alerting ended last.
+
+    Attributes
+    ----------
+    position
+        Number of the last change that was judged.
+    memory
+        Pages of the desk's, by name; none: it has none yet.
+    waiting
+        Channel → how many messages nobody has accepted yet.
+    source
+        Where the database's rows come from; None: nobody has written to it yet.
+    """
+
+    position: int
+    memory: dict[str, bytes]
+    waiting: dict[str, int]
+    channels: list[ChannelRow]
+    source: Source | None
+
+
+class Fresh(NamedTuple):
+    """What is new, all of one moment.
+
+    Attributes
+    ----------
+    clock
+        None: the runtime has committed nothing yet.
+    changes
+        Number in the log and change, in order.
+    read
+        Number of the last change that was looked at; one that cannot be read is not among `changes`.
+    behind
+        How many are left.
+    """
+
+    clock: Clock | None
+    changes: list[tuple[int, Change]]
+    silences: list[Silence]
+    requests: list[Request]
+    read: int
+    behind: int
+
+
+class Outbox:
+    """Alerting's part of a database; made by `open`.
+
+    Attributes
+    ----------
+    name
+        What to call the database to a person; no password is in it.
+    reader
+        Reads the same database.
+    epoch
+        Tells this database from another one under the same name.
+    """
+
+    def __init__(self, url_or_path: str | Path) -> None:
+        self.url = database_url(url_or_path)
+        self.name = name_of(self.url)
+        self.reader = Reader(url_or_path)
+        self._engine = open_engine(self.url, read_only=False)
+        self._lock: Lock | None = None
+        self.epoch = ""
+        dialect = self._engine.dialect.name
+        self._alerts = upsert(dialect, schema.alerts, ("change_seq", "channel"), replace)
+        self._channels = upsert(dialect, schema.channels, ("name",), replace)
+        self._marks = upsert(dialect, schema.marks, ("anomaly_id",), replace)
+        self._meta = upsert(dialect, schema.meta, ("key",), replace)
+        self._state = upsert(dialect, schema.state, ("name",), replace)
+
+    @classmethod
+    def open(cls, url_or_path: str | Path) -> Self:
+        """Open a database for telling its anomalies; its tables are made where it is a server's and has none.
+
+        Raises
+        ------
+        StoreError
+            There is none, another process tells its anomalies, or a newer program wrote it.
+        ConfigError
+            It is no address of a database, or the driver for it is not installed.
+        """
+        outbox = cls(url_or_path)
+        try:
+            outbox._begin()
+        except BaseException:
+            outbox.close()
+            raise
+        return outbox
+
+    def _begin(self) -> None:
+        path = sqlite_path(self.url)
+        if path is not None:
+            if not path.exists():
+                raise StoreError(f"{self.name}: there is no database yet; start tapewatch run, or give another --db")
+            self._lock = Lock(path, TELLER)
+        with plain_errors(self.url):
+            if path is None:
+                with self._engine.connect() as connection:
+                    lock_session(connection, self.name, TELLER)
+                hold_one_session(self._engine, lost(self.url))  # with its session a lock is gone
+            with self._engine.begin() as connection:
+                migrate(connection, self.name)
+                self.epoch = log.epoch(connection)
+
+    def kept(self) -> Kept:
+        """Read what was remembered when alerting ended last."""
+        with self.reader.connect() as connection:
+            position = int(log.meta(connection, POSITION) or 0)
+            memory = log.states(connection, MEMORY)
+            channels = [ChannelRow(**row._mapping) for row in connection.execute(select(schema.channels))]  # noqa: SLF001  # SQLAlchemy's public name
+            m = schema.messages.c
+            counted = select(m.channel, func.count()).where(m.state == "waiting").group_by(m.channel)
+            waiting: dict[str, int] = dict(connection.execute(counted).all())
+            return Kept(position, memory, waiting, channels, log.source(connection))
+
+    def fresh(self, after: int, limit: int) -> Fresh:
+        """Read what is new in the log, at most `limit` changes, and what people want.
+
+        Raises
+        ------
+        DatabaseAwayError
+            The database was replaced by another one.
+        """
+        with self.reader.connect() as connection:
+            if log.epoch(connection) != self.epoch:
+                raise DatabaseAwayError(f"{self.name}: another database stands there now; it is opened again")
+            logged = log.changes_after(connection, after, limit)
+            changes = [(each.seq, change) for each in logged if (change := _change(each)) is not None]
+            requests = log.pending_requests(connection, of_alerting=True)
+            read = logged[-1].seq if logged else after
+            last = connection.execute(select(func.max(schema.changes.c.seq))).scalar() or read
+            since = None if (clock := log.clock(connection)) is None else clock.now_ts - DAY_NS
+            return Fresh(clock, changes, silences(connection, since), requests, read, max(0, last - read))
+
+    def commit(self, decision: Decision) -> None:
+        """Store a decision in one transaction."""
+        pages = [(f"{MEMORY}{name}", page) for name, page in decision.memory.items()]
+        state = [{"name": name, "value": page} for name, page in pages if page]
+        empty = [name for name, page in pages if not page]
+        with plain_errors(self.url), self._engine.begin() as connection:
+            for statement, rows in (
+                (self._alerts, [_alert_values(alert, decision.judged_ts) for alert in decision.alerts]),
+                (insert(schema.messages), [_post_values(post) for post in decision.posts]),
+                (self._marks, [_plain(mark) for mark in decision.marks]),
+                (self._meta, [{"key": POSITION, "value": str(decision.position)}]),
+                (self._state, state),
+            ):
+                if rows:
+                    connection.execute(statement, rows)
+            if empty:
+                connection.execute(delete(schema.state).where(schema.state.c.name.in_(empty)))
+            for silence in decision.silences:
+                _write_silence(connection, silence)
+            for answer in decision.answers:
+                write_answer(connection, answer)
+            if decision.retries:
+                _begin_again(connection, decision.retries, decision.judged_ts)
+
+    def tried(self, post: Post, attempt: Attempt | None, channel: ChannelRow | None) -> int:
+        """Store how an attempt ended, what became of the message and its alerts, and how the channel stands.
+
+        Parameters
+        ----------
+        post
+            As it stands after the attempt; a sample stands nowhere.
+        attempt, channel
+            None where nothing was tried.
+
+        Returns
+        -------
+        int
+            How many alerts ended with it.
+        """
+        with plain_errors(self.url), self._engine.begin() as connection:
+            ended = 0 if post.kind == "sample" else _write_try(connection, post, attempt)
+            if channel is not None:
+                connection.execute(self._channels, _plain(channel))
+            return ended
+
+    def waiting(self, channel: str, limit: int) -> list[Post]:
+        """Read what waits for a channel, what is due first in front."""
+        m = schema.messages.c
+        query = select(schema.messages).where(m.state == "waiting", m.channel == channel)
+        with self.reader.connect() as connection:
+            return posts(connection, query.order_by(m.next_try_ts, m.number).limit(limit))
+
+    def some(self, numbers: Sequence[int]) -> list[Post]:
+        """Read messages by their numbers."""
+        with self.reader.connect() as connection:
+            return posts(connection, select(schema.messages).where(schema.messages.c.number.in_(numbers)))
+
+    def mark_of(self, anomaly_id: str) -> Mark | None:
+        """Read what a person has said of an anomaly so far.
+
+        Raises
+        ------
+        LookupError
+            There is no such anomaly.
+        """
+        with self.reader.connect() as connection:
+            if log.anomaly(connection, anomaly_id) is None:
+                raise LookupError(f"there is no anomaly {anomaly_id!r}")
+            row = connection.execute(select(schema.marks).where(schema.marks.c.anomaly_id == anomaly_id)).first()
+            return None if row is None else Mark(**row._mapping)  # noqa: SLF001  # SQLAlchemy's public name
+
+    def undelivered(self, number: int) -> str | None:
+        """Tell the channel of a message that was given up; None: there is no such message."""
+        m = schema.messages.c
+        with self.reader.connect() as connection:
+            return connection.execute(select(m.channel).where(m.number == number, m.state == "undelivered")).scalar()
+
+    def stand(self, channels: Iterable[ChannelRow], now: int) -> None:
+        """Store which channels there are and how they stand; what waits for one that is no more ends here.
+
+        Parameters
+        ----------
+        now
+            Our clock, ns.
+        """
+        rows = [_plain(channel) for channel in channels]
+        with plain_errors(self.url), self._engine.begin() as connection:
+            names = [row["name"] for row in rows]
+            connection.execute(delete(schema.channels).where(schema.channels.c.name.not_in(names)))
+            _abandon(connection, names, now)
+            connection.execute(self._meta, _beat(now))
+            if rows:
+                connection.execute(self._channels, rows)
+
+    def beat(self, now: int) -> None:
+        """Tell readers that somebody tells this database's anomalies; `now` is our clock, ns."""
+        with plain_errors(self.url), self._engine.begin() as connection:
+            connection.execute(self._meta, _beat(now))
+
+    def close(self) -> None:
+        """Let the next process in."""
+        self.reader.close()
+        self._engine.dispose()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+def posts(connection: Connection, query: Select[Any]) -> list[Post]:
+    """Read messages as a query over all columns of ``messages`` finds them."""
+    return [_post(row) for row in connection.execute(query)]
+
+
+def silences(connection: Connection, since: int | None = None) -> list[Silence]:
+    """Read the silences, oldest first; those that end after a moment, or all."""
+    query = select(schema.silences).order_by(schema.silences.c.number)
+    if since is not None:
+        query = query.where(or_(schema.silences.c.until > since, schema.silences.c.since > since))
+    return [Silence(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001  # SQLAlchemy's public name
+
+
+def _change(logged: LoggedChange) -> Change | None:
+    # One that cannot be read must not keep all others from being told.
+    try:
+        anomaly = msgspec.json.decode(logged.record, type=Anomaly)
+    except msgspec.DecodeError as error:
+        telemetry.log(telemetry.UNREADABLE, seq=logged.seq, symbol=logged.symbol, error=error)
+        return None
+    return Change(logged.change, logged.at, logged.ordinal, anomaly)
+
+
+def _alert_values(alert: Alert, judged_ts: int) -> Values:
+    anomaly = alert.anomaly
+    return {
+        "change_seq": alert.seq,
+        "channel": alert.channel,
+        "anomaly_id": anomaly.id,
+        "venue": anomaly.venue,
+        "symbol": anomaly.symbol,
+        "rule": anomaly.rule,
+        "severity": anomaly.severity,
+        "occasion": alert.occasion,
+        "escalation": anomaly.escalation,
+        "at": alert.at,
+        "verdict": alert.verdict,
+        "reason": storable(alert.reason),
+        "message": alert.message,
+        "judged_ts": judged_ts,
+    }
+
+
+def _post_values(post: Post) -> Values:
+    letter = {name: storable(value) for name, value in msgspec.structs.asdict(post.letter).items()}
+    return {name: getattr(post, name) for name in PLAIN} | letter
+
+
+def _post(row: Row[Any]) -> Post:
+    values = row._mapping  # noqa: SLF001  # SQLAlchemy's public name
+    return Post(letter=Letter(**{name: values[name] for name in LETTER}), **{name: values[name] for name in PLAIN})
+
+
+def _plain(record: msgspec.Struct) -> Values:
+    return {name: storable(v) if isinstance(v, str) else v for name, v in msgspec.structs.asdict(record).items()}
+
+
+def _write_silence(connection: Connection, silence: Silence) -> None:
+    table, values = schema.silences, _plain(silence)
+    number = values.pop("number")
+    if number:
+        connection.execute(update(table).where(table.c.number == number).values(values))
+    else:
+        connection.execute(insert(table), values)
+
+
+def _write_try(connection: Connection, post: Post, attempt: Attempt | None) -> int:
+    m = schema.messages.c
+    changed = {name: getattr(post, name) for name in ("state", "attempts", "next_try_ts", "done_ts")}
+    waits = (m.number == post.number, m.state == "waiting")  # what was accepted stays so
+    connection.execute(update(schema.messages).where(*waits).values(**changed, error=storable(post.error)))
+    if attempt is not None:
+        connection.execute(insert(schema.attempts), _plain(attempt))
+    return 0 if post.done_ts is None else _end_alerts(connection, post)
+
+
+def _end_alerts(connection: Connection, post: Post) -> int:
+    table = schema.alerts
+    accepted = post.state == "sent"
+    values: Values = {"verdict": VERDICTS[post.kind] if accepted else "undelivered", "judged_ts": post.done_ts}
+    if not accepted:
+        values["reason"] = storable(f"message {post.number} was not delivered: {post.error}")
+    named = (table.c.message == post.number, table.c.verdict.is_(None))
+    return connection.execute(update(table).where(*named).values(values)).rowcount
+
+
+def _beat(now: int) -> Values:
+    return {"key": BEAT, "value": str(now)}
+
+
+def _abandon(connection: Connection, names: Sequence[str], now: int) -> None:
+    table, why = schema.messages, "its channel was removed"
+    lost = (table.c.state == "waiting", table.c.channel.not_in(names))
+    ended = {"verdict": "undelivered", "reason": f"not delivered: {why}", "judged_ts": now}
+    of_lost = schema.alerts.c.message.in_(select(table.c.number).where(*lost))
+    connection.execute(update(schema.alerts).where(of_lost).values(ended))
+    connection.execute(update(table).where(*lost).values({"state": "undelivered", "done_ts": now, "error": why}))
+
+
+def _begin_again(connection: Connection, numbers: Sequence[int], now: int) -> None:
+    # A person may ask for it much later: the day in which it is tried begins anew.
+    table, values = schema.messages, {"state": "waiting", "made_ts": now, "next_try_ts": now, "done_ts": None}
+    connection.execute(update(table).where(table.c.number.in_(numbers)).values(values))
+    waits = {"verdict": None, "reason": "its message is tried again", "judged_ts": now}
+    connection.execute(update(schema.alerts).where(schema.alerts.c.message.in_(numbers)).values(waits))

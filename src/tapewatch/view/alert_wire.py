@@ -1,0 +1,371 @@
+"""What dashboard and browser say to each other about alerting, with the words in it, so that the browser only draws.
+
+In: what `alerts` and `marks` found. Out: frozen values ready to be encoded. Times are seconds since the epoch, float64:
+`at`, `since` and `until` by the lanes' clock, all others by ours.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from tapewatch.alert import DeliveryState, Label, Mark, Occasion, Silence
+from tapewatch.figures import clock, day_clock, number
+from tapewatch.model import NS, Direction, Severity
+from tapewatch.store.records import Attempt, Post
+from tapewatch.view.alert_words import (
+    LABEL_WORDS,
+    OUTCOME_WORDS,
+    delivery_words,
+    occasion_words,
+    silence_words,
+    standing_words,
+    told_words,
+    why_words,
+)
+from tapewatch.view.alerts import AlertLine, ChannelLine, MessageLine, MessageStory, Outcome, Standing
+from tapewatch.view.marks import Precision, in_all
+from tapewatch.view.wire import Row, Tone
+from tapewatch.words import RULES, peak_words
+
+SPANS_SHOWN: Final = 12
+"""Days, or weeks, of which the precision is drawn."""
+
+
+class StandingPicture(Struct, frozen=True):
+    """What every page knows of alerting.
+
+    Attributes
+    ----------
+    mark, said
+        Others whenever something, or what somebody said of an anomaly, may have changed; who shows more reads again.
+    """
+
+    mark: str
+    said: str
+    channels: int
+    tone: Tone
+    word: str
+    more: str
+
+
+def standing_picture(now: Standing, now_ns: int) -> StandingPicture:
+    """Put alerting into a word."""
+    return StandingPicture(now.mark, now.said, len(now.channels), *standing_words(now, now_ns))
+
+
+class AlertPicture(Struct, frozen=True):
+    """One row of the list of alerts.
+
+    Attributes
+    ----------
+    at_ns
+        The same in full, to ask for the page that follows.
+    peak
+        As the anomaly stood then.
+    word, why
+        "cooling down", "until 22:31:48: told at 21:31:48"; `reason` is both in full.
+    """
+
+    seq: int
+    channel: str
+    occasion: Occasion
+    happened: str
+    at: float
+    at_ns: str
+    anomaly: str
+    venue: str
+    symbol: str
+    rule: str
+    type: str
+    severity: Severity
+    direction: Direction | None
+    peak: str
+    explain: str
+    outcome: Outcome
+    word: str
+    why: str
+    reason: str
+    message: int | None
+    delivery: DeliveryState | None
+
+
+def alert_picture(line: AlertLine) -> AlertPicture:
+    """Put an alert into words."""
+    alert, anomaly = line.alert, line.alert.anomaly
+    return AlertPicture(
+        seq=alert.seq,
+        channel=alert.channel,
+        occasion=alert.occasion,
+        happened=occasion_words(alert),
+        at=alert.at / NS,
+        at_ns=str(alert.at),
+        anomaly=anomaly.id,
+        venue=anomaly.venue,
+        symbol=anomaly.symbol,
+        rule=anomaly.rule,
+        type=RULES.get(anomaly.rule, anomaly.rule),
+        severity=anomaly.severity,
+        direction=anomaly.direction,
+        peak=peak_words(anomaly),
+        explain=anomaly.explain,
+        outcome=line.outcome,
+        word="waiting to be sent" if alert.verdict is None and alert.message else OUTCOME_WORDS[alert.verdict],
+        why=why_words(line),
+        reason=alert.reason,
+        message=alert.message,
+        delivery=line.delivery,
+    )
+
+
+class AttemptPicture(Struct, frozen=True):
+    """One attempt to send a message."""
+
+    tried: str
+    took: str
+    accepted: bool
+    outcome: str
+
+
+class MessagePicture(Struct, frozen=True):
+    """A message as it was sent, and what became of it.
+
+    Attributes
+    ----------
+    delivery
+        "accepted 21:32:47, first try"; "not accepted, given up 21:40:02 after 12 tries".
+    """
+
+    number: int
+    channel: str
+    at: float
+    alerts: int
+    subject: str
+    text: str
+    state: DeliveryState
+    delivery: str
+    error: str
+    attempts: tuple[AttemptPicture, ...] = ()
+
+
+def message_picture(
+    post: Post, alerts: int, wall_ns: int, attempts: Iterable[Attempt] = (), *, text: bool = True
+) -> MessagePicture:
+    """Put a message into words.
+
+    Parameters
+    ----------
+    wall_ns
+        Our clock.
+    text
+        With what it says in full.
+    """
+    return MessagePicture(
+        number=post.number,
+        channel=post.channel,
+        at=post.at / NS,
+        alerts=alerts,
+        subject=post.letter.subject,
+        text=post.letter.text if text else "",
+        state=post.state,
+        delivery=delivery_words(post, wall_ns),
+        error=post.error,
+        attempts=tuple(
+            AttemptPicture(
+                day_clock(each.tried_ts, wall_ns), f"{number(each.took_ms, 0)} ms", each.accepted, each.outcome
+            )
+            for each in attempts
+        ),
+    )
+
+
+def story_picture(story: MessageStory, wall_ns: int) -> MessagePicture:
+    """Put a message with its attempts into words."""
+    return message_picture(story.post, len(story.alerts), wall_ns, story.attempts)
+
+
+class ChannelPicture(Struct, frozen=True):
+    """A channel as a person should think of it."""
+
+    name: str
+    service: str
+    takes: str
+    state: Literal["unused", "working", "failing"]
+    since: str
+    accepted: str
+    waiting: int
+    undelivered: int
+    error: str
+
+
+def channel_picture(line: ChannelLine, wall_ns: int) -> ChannelPicture:
+    """Put a channel into words."""
+    row_ = line.row
+    since = "" if row_.state == "unused" else f"since {day_clock(row_.since_ts, wall_ns)}"
+    accepted = "nothing accepted yet" if row_.accepted_ts is None else day_clock(row_.accepted_ts, wall_ns)
+    return ChannelPicture(
+        name=row_.name,
+        service=row_.service,
+        takes=row_.takes,
+        state=row_.state,
+        since=since,
+        accepted=accepted if row_.accepted_ts is None else f"last accepted {accepted}",
+        waiting=line.waiting,
+        undelivered=line.undelivered,
+        error=row_.error,
+    )
+
+
+class SilencePicture(Struct, frozen=True):
+    """A silence as a person should think of it.
+
+    Attributes
+    ----------
+    matches
+        What it covers, e.g. "BTC-* · high".
+    """
+
+    number: int
+    matches: str
+    since: float
+    until: float
+    state: Literal["active", "planned", "past"]
+    left: str
+    note: str
+
+
+def silence_picture(silence: Silence, now_ns: int) -> SilencePicture:
+    """Put a silence into words."""
+    parts = (
+        silence.venue,
+        silence.symbol,
+        silence.rule if "*" in silence.rule else RULES.get(silence.rule, silence.rule),
+    )
+    named = [part for part in parts if part != "*"] + ([silence.severity] if silence.severity else [])
+    past, planned = silence.until <= now_ns, silence.since > now_ns
+    return SilencePicture(
+        number=silence.number,
+        matches=" · ".join(named) or "everything",
+        since=silence.since / NS,
+        until=silence.until / NS,
+        state="past" if past else "planned" if planned else "active",
+        left=silence_words(silence, now_ns),
+        note=silence.note,
+    )
+
+
+class PrecisionPicture(Struct, frozen=True):
+    """How often a rule was right: in all, and in each of the latest spans, oldest first.
+
+    Attributes
+    ----------
+    share, spans
+        0 … 1; None where nothing was judged.
+    names
+        Of the spans: the day each begins with, and how many count.
+    """
+
+    rule: str
+    type: str
+    words: str
+    judged: int
+    expected: int
+    share: float | None
+    spans: tuple[float | None, ...]
+    names: tuple[str, ...]
+
+
+def precision_pictures(found: Sequence[Precision]) -> tuple[PrecisionPicture, ...]:
+    """Put precision into words; spans are the latest ones in which any rule was judged."""
+    starts = sorted({each.start for each in found})[-SPANS_SHOWN:]
+    by_place = {(each.rule, each.start): each for each in found}
+    pictures = []
+    for whole in sorted(in_all(found), key=lambda each: list(RULES).index(each.rule) if each.rule in RULES else 99):
+        spans = [by_place.get((whole.rule, start), Precision(whole.rule, start)) for start in starts]
+        words = "–" if whole.share is None else f"{number(100 * whole.share, 0)} %"
+        pictures.append(
+            PrecisionPicture(
+                rule=whole.rule,
+                type=RULES.get(whole.rule, whole.rule),
+                words=words,
+                judged=whole.judged,
+                expected=whole.expected,
+                share=whole.share,
+                spans=tuple(span.share for span in spans),
+                names=tuple(f"{clock(span.start, '%Y-%m-%d')}: {span.true} of {span.judged} true" for span in spans),
+            )
+        )
+    return tuple(pictures)
+
+
+class MarkPicture(Struct, frozen=True):
+    """What a person said of an anomaly."""
+
+    anomaly: str
+    label: Label | None
+    word: str
+    note: str
+    marked: str
+
+
+def mark_picture(mark: Mark, wall_ns: int) -> MarkPicture:
+    """Put a mark into a word."""
+    return MarkPicture(
+        mark.anomaly_id, mark.label, LABEL_WORDS[mark.label], mark.note, day_clock(mark.marked_ts, wall_ns)
+    )
+
+
+class AnomalyPicture(Struct, frozen=True):
+    """One anomaly, whatever its age: its row, who was told of it, and what was said of it."""
+
+    row: Row | None
+    told: tuple[str, ...]
+    mark: MarkPicture | None
+
+
+def anomaly_picture(found: Row | None, lines: Iterable[AlertLine], mark: MarkPicture | None) -> AnomalyPicture:
+    """Gather what is known of an anomaly; what a channel was never to be told is left out."""
+    return AnomalyPicture(found, tuple(told_words(each) for each in lines if each.outcome != "not taken"), mark)
+
+
+class Overview(Struct, frozen=True):
+    """All of the page of alerts but the list itself.
+
+    Attributes
+    ----------
+    now
+        By the lanes' clock.
+    undelivered
+        The newest of the messages that nobody took; `undelivered_in_all` says how many there are.
+    """
+
+    standing: StandingPicture
+    now: float
+    channels: tuple[ChannelPicture, ...]
+    undelivered: tuple[MessagePicture, ...]
+    undelivered_in_all: int
+    silences: tuple[SilencePicture, ...]
+    precision: tuple[PrecisionPicture, ...]
+
+
+def overview(
+    now: Standing,
+    now_ns: int,
+    wall_ns: int,
+    *,
+    undelivered: Sequence[MessageLine],
+    silences: Sequence[Silence],
+    precision: Sequence[Precision],
+) -> Overview:
+    """Gather it."""
+    order = {"active": 0, "planned": 1, "past": 2}
+    pictures = [silence_picture(each, now_ns) for each in silences]
+    return Overview(
+        standing=standing_picture(now, now_ns),
+        now=now_ns / NS,
+        channels=tuple(channel_picture(each, wall_ns) for each in now.channels),
+        undelivered=tuple(message_picture(each.post, each.alerts, wall_ns, text=False) for each in undelivered),
+        undelivered_in_all=now.undelivered,
+        silences=tuple(sorted(pictures, key=lambda each: order[each.state])),
+        precision=precision_pictures(precision),
+    )

@@ -1,0 +1,333 @@
+"""What dashboards and commands ask about alerting: an open connection in, frozen values out.
+
+    alerts(conn, wanted, now_ns, limit, before) -> [AlertLine]    what was told to whom, what was held back and why
+    alerts_of(conn, anomaly_ids) -> [AlertLine]                   the same of some anomalies
+    messages(conn, states, channel, limit, before) -> [MessageLine]
+    message(conn, number) -> MessageStory | None                  a message as it was sent, with every attempt
+    channels(conn) -> [ChannelLine]                               how each channel stands, and what waits for it
+    silences(conn, limit) -> [Silence]                            newest first
+    standing(conn, now_ns) -> Standing                            all of it in a few numbers
+
+Pure reads, for SQLite and PostgreSQL. What people said of anomalies is in `marks`.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, false, func, or_, select, tuple_
+
+from tapewatch.alert import TOLD, Alert, DeliveryState, Silence, Verdict
+from tapewatch.model import NS, Anomaly
+from tapewatch.store import log, schema
+from tapewatch.store.outbox import BEAT, POSITION, posts
+from tapewatch.store.records import Attempt, ChannelRow, Post
+
+AL, ME, CH = schema.alerts.c, schema.messages.c, schema.changes.c
+
+Outcome = Literal["told", "waiting", "held back", "undelivered", "not taken"]
+
+OUTCOMES: Final[dict[Outcome, tuple[Verdict | None, ...]]] = {
+    "told": TOLD,
+    "waiting": (None,),
+    "held back": ("cooling", "silenced", "held"),
+    "undelivered": ("undelivered",),
+    "not taken": ("unrouted",),
+}
+"""What became of an alert in a word, and the verdicts that it stands for; what a channel was never to be told is of its
+own kind: it is most of what happens."""
+
+LATE_NS: Final = 15 * NS
+"""A change that nobody has judged for so long by the lanes' clock: nobody judges."""
+
+SILENT_S: Final = 40.0
+"""Alerting gives a sign of life every ten seconds; without one for so long it is not there."""
+
+ATTEMPTS_MAX: Final = 200
+
+
+class AlertFilter(Struct, frozen=True):
+    """What a person wants to see of alerts; an empty field does not restrict.
+
+    Attributes
+    ----------
+    within_s
+        Only what happened in the last so many seconds of the lanes' clock; None for all.
+    """
+
+    channels: tuple[str, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    symbols: tuple[str, ...] = ()
+    within_s: int | None = None
+
+
+class AlertLine(Struct, frozen=True):
+    """An alert, and what became of it.
+
+    Attributes
+    ----------
+    alert
+        Its anomaly stands as it did after the change that the alert is about.
+    judged_ts
+        When verdict or reason changed last, ns by our clock.
+    delivery
+        How the message that names it stands; None where none does.
+    """
+
+    alert: Alert
+    judged_ts: int
+    delivery: DeliveryState | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it in a word."""
+        return next(name for name, verdicts in OUTCOMES.items() if self.alert.verdict in verdicts)
+
+
+class MessageLine(Struct, frozen=True):
+    """A message, and how many alerts it names."""
+
+    post: Post
+    alerts: int
+
+
+class MessageStory(Struct, frozen=True):
+    """A message with all that happened to it.
+
+    Attributes
+    ----------
+    attempts
+        The latest, in their order.
+    alerts
+        In the order of the log.
+    """
+
+    post: Post
+    attempts: list[Attempt]
+    alerts: list[AlertLine]
+
+
+class ChannelLine(Struct, frozen=True):
+    """How a channel stands, and how many of its messages wait or were given up."""
+
+    row: ChannelRow
+    waiting: int = 0
+    undelivered: int = 0
+
+
+class Standing(Struct, frozen=True):
+    """Alerting in a few numbers.
+
+    Attributes
+    ----------
+    waiting, undelivered
+        Messages, also those of channels that are no more.
+    silences
+        How many hold now.
+    behind
+        Changes of the log that nobody has judged yet.
+    behind_since
+        When the first of them happened, ns by the lanes' clock; None: all are judged.
+    silent_s
+        Seconds from alerting's last sign of life to the last commit.
+    mark
+        Another one whenever anything in here or in any list of this module may have changed.
+    said
+        Another one whenever a person may have said something of an anomaly.
+    """
+
+    channels: tuple[ChannelLine, ...] = ()
+    waiting: int = 0
+    undelivered: int = 0
+    silences: int = 0
+    behind: int = 0
+    behind_since: int | None = None
+    silent_s: float = 0.0
+    mark: str = ""
+    said: str = ""
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """Names of the channels that accept nothing."""
+        return tuple(each.row.name for each in self.channels if each.row.state == "failing")
+
+    def unattended(self, now_ns: int) -> bool:
+        """Tell whether there are channels but nobody who tells them anything."""
+        late = self.behind_since is not None and now_ns - self.behind_since > LATE_NS
+        return bool(self.channels) and (late or self.silent_s > SILENT_S)
+
+
+def alerts(
+    conn: Connection, wanted: AlertFilter, now_ns: int, limit: int, before: tuple[int, int, str] | None = None
+) -> list[AlertLine]:
+    """List alerts, newest first.
+
+    Parameters
+    ----------
+    now_ns
+        By the lanes' clock.
+    before
+        (at, seq, channel) of the last one of the page before.
+    """
+    query = _lines().where(*_choices(wanted))
+    if wanted.within_s is not None:
+        query = query.where(AL.at >= now_ns - wanted.within_s * NS)
+    if before is not None:
+        query = query.where(AL.at <= before[0], tuple_(AL.at, AL.change_seq, AL.channel) < tuple_(*before))
+    query = query.order_by(AL.at.desc(), AL.change_seq.desc(), AL.channel.desc()).limit(limit)
+    return [_line(row) for row in conn.execute(query)]
+
+
+def alerts_of(conn: Connection, anomaly_ids: Collection[str], limit: int = 500) -> list[AlertLine]:
+    """List what was told of some anomalies and what was not, oldest first."""
+    query = _lines().where(AL.anomaly_id.in_(anomaly_ids)).order_by(AL.change_seq, AL.channel).limit(limit)
+    return [_line(row) for row in conn.execute(query)]
+
+
+def messages(
+    conn: Connection,
+    states: Sequence[DeliveryState] = (),
+    channel: str | None = None,
+    limit: int = 100,
+    before: int | None = None,
+) -> list[MessageLine]:
+    """List messages, newest first.
+
+    Parameters
+    ----------
+    states
+        Empty: all.
+    before
+        Number of the last one of the page before.
+    """
+    query = select(schema.messages).order_by(ME.number.desc()).limit(limit)
+    if states:
+        query = query.where(ME.state.in_(states))
+    if channel is not None:
+        query = query.where(ME.channel == channel)
+    if before is not None:
+        query = query.where(ME.number < before)
+    found = posts(conn, query)
+    named = select(AL.message, func.count()).where(AL.message.in_([post.number for post in found])).group_by(AL.message)
+    counts: dict[int, int] = dict(conn.execute(named).all())
+    return [MessageLine(post, counts.get(post.number, 0)) for post in found]
+
+
+def message(conn: Connection, number: int) -> MessageStory | None:
+    """Find a message with its attempts and what it tells; None where there is none of that number."""
+    found = posts(conn, select(schema.messages).where(ME.number == number))
+    if not found:
+        return None
+    columns = [schema.attempts.c[name] for name in Attempt.__struct_fields__]
+    tried = select(*columns).where(schema.attempts.c.message == number).order_by(schema.attempts.c.seq.desc())
+    attempts = [Attempt(*row) for row in conn.execute(tried.limit(ATTEMPTS_MAX))]
+    told = _lines().where(AL.message == number).order_by(AL.change_seq)
+    return MessageStory(found[0], attempts[::-1], [_line(row) for row in conn.execute(told)])
+
+
+def channels(conn: Connection) -> list[ChannelLine]:
+    """List the channels, those that fail first."""
+    return _channels(conn, _undone(conn))
+
+
+def silences(conn: Connection, limit: int = 200) -> list[Silence]:
+    """List silences, newest first: those that hold, are to come, and were."""
+    columns = [schema.silences.c[name] for name in Silence.__struct_fields__]
+    query = select(*columns).order_by(schema.silences.c.number.desc()).limit(limit)
+    return [Silence(*row) for row in conn.execute(query)]
+
+
+def standing(conn: Connection, now_ns: int) -> Standing:
+    """Read how alerting stands; cheap enough for twice a second.
+
+    Parameters
+    ----------
+    now_ns
+        By the lanes' clock.
+    """
+    counts = _undone(conn)
+    lines = _channels(conn, counts)
+    position = int(log.meta(conn, POSITION) or 0)
+    clock, beat = log.clock(conn), log.meta(conn, BEAT)
+    s, r = schema.silences.c, schema.requests.c
+    waiting = and_(AL.channel.in_([line.row.name for line in lines]), AL.verdict.is_(None))
+    parts = {
+        "last": select(func.max(CH.seq)),
+        "ahead": select(CH.at).where(CH.seq > position).order_by(CH.seq).limit(1),
+        "held": select(func.count()).select_from(schema.silences).where(s.until > now_ns, s.since <= now_ns),
+        "asked": select(func.max(r.seq)),
+        "answered": select(r.answered_ts).order_by(r.seq.desc()).limit(1),
+        # Whatever alerting does leaves a new number in one of these: a decision, a message, an attempt.
+        "judged": select(func.max(AL.change_seq)),
+        "written": select(func.max(ME.number)),
+        "tried": select(func.max(schema.attempts.c.seq)),
+        "wait": select(func.count()).select_from(schema.alerts).where(waiting),
+        "waited": select(func.max(AL.judged_ts)).where(waiting),
+    }
+    row = conn.execute(select(*(part.scalar_subquery().label(name) for name, part in parts.items()))).one()
+    stand = (f"{line.row.since_ts}.{line.row.accepted_ts}.{line.row.state}" for line in lines)
+    return Standing(
+        channels=tuple(lines),
+        waiting=sum(count for (state, _), count in counts.items() if state == "waiting"),
+        undelivered=sum(count for (state, _), count in counts.items() if state == "undelivered"),
+        silences=row.held,
+        behind=max(0, (row.last or 0) - position),
+        behind_since=row.ahead,
+        silent_s=0.0 if clock is None or beat is None else max(0, clock.wall_ts - int(beat)) / NS,
+        mark=blake2b(repr((position, sorted(counts.items()), *stand, *row[2:])).encode(), digest_size=8).hexdigest(),
+        said=f"{row.asked}-{row.answered}",
+    )
+
+
+def _channels(conn: Connection, counts: Mapping[tuple[str, str], int]) -> list[ChannelLine]:
+    columns = [schema.channels.c[name] for name in ChannelRow.__struct_fields__]
+    rows = [ChannelRow(*row) for row in conn.execute(select(*columns).order_by(schema.channels.c.name))]
+    lines = [
+        ChannelLine(row, counts.get(("waiting", row.name), 0), counts.get(("undelivered", row.name), 0)) for row in rows
+    ]
+    return sorted(lines, key=lambda each: each.row.state != "failing")
+
+
+def _undone(conn: Connection) -> dict[tuple[str, str], int]:
+    undone = (
+        select(ME.state, ME.channel, func.count())
+        .where(ME.state.in_(("waiting", "undelivered")))
+        .group_by(ME.state, ME.channel)
+    )
+    return {(state, channel): count for state, channel, count in conn.execute(undone)}
+
+
+def _lines() -> Select[Any]:
+    of_change = and_(CH.seq == AL.change_seq)
+    return (
+        select(schema.alerts, CH.record, ME.state.label("delivery"))
+        .join(schema.changes, of_change)
+        .outerjoin(schema.messages, ME.number == AL.message)
+    )
+
+
+def _line(row: Row[Any]) -> AlertLine:
+    alert = Alert(
+        row.change_seq,
+        row.channel,
+        row.occasion,
+        row.at,
+        msgspec.json.decode(row.record, type=Anomaly),
+        row.verdict,
+        row.reason,
+        row.message,
+    )
+    return AlertLine(alert, row.judged_ts, row.delivery)
+
+
+def _choices(wanted: AlertFilter) -> list[ColumnElement[bool]]:
+    chosen: list[ColumnElement[bool]] = [
+        column.in_(values) for column, values in ((AL.channel, wanted.channels), (AL.symbol, wanted.symbols)) if values
+    ]
+    if wanted.outcomes and set(wanted.outcomes) != set(OUTCOMES):
+        verdicts = [verdict for outcome in wanted.outcomes for verdict in OUTCOMES[outcome]]
+        some = AL.verdict.in_([verdict for verdict in verdicts if verdict is not None])
+        chosen.append(or_(some, AL.verdict.is_(None) if None in verdicts else false()))
+    return chosen

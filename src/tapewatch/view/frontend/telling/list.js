@@ -1,0 +1,177 @@
+// The list of alerts, newest first: what was told to whom, what was not and why; a row opens its message.
+
+import { chip, h, setAttribute, setChildren, setText, shape } from "../lib/dom.js";
+import { arrow, moment } from "../lib/figures.js";
+import { store } from "../lib/store.js";
+import { keyOf } from "./book.js";
+import { Story } from "./story.js";
+
+const COLUMNS = ["Severity", "Time UTC", "Channel", "Symbol", "Type", "Peak", "Change", "Outcome, and why", "Message"];
+const NARROW = matchMedia("(max-width: 900px)");
+const SIGNS = { told: "✓", waiting: "◌", "held back": "–", "not taken": "–" };
+
+export class List {
+  constructor(book) {
+    this.book = book;
+    this.items = new Map();
+    this.open = null;
+    this.head = h("thead", {}, h("tr", {}, COLUMNS.map((name) => h("th", { scope: "col" }, name))));
+    this.body = h("tbody");
+    this.table = h("table", { role: "grid", "aria-label": "Alerts, newest first" }, this.head, this.body);
+    this.cards = h("div", { class: "cards" });
+    this.more = h("button", { type: "button", class: "more-cards", onclick: () => book.older() }, "Show more");
+    this.none = h("p", { class: "nothing" });
+    this.element = h("div", { class: "list" }, this.table, this.cards, this.more, this.none);
+    this.element.addEventListener("click", (event) => {
+      const row = event.target.closest("[data-key]");
+      if (row) this.#toggle(row.dataset.key);
+    });
+    this.element.addEventListener("keydown", (event) => this.#key(event));
+    NARROW.addEventListener("change", () => this.draw());
+  }
+
+  draw() {
+    const { rows, complete } = this.book;
+    const make = NARROW.matches ? cardOf : rowOf;
+    if (make !== this.make) {
+      this.items.clear();
+      this.body.replaceChildren();
+      this.cards.replaceChildren();
+      this.make = make;
+    }
+    const listed = rows ?? [];
+    this.table.hidden = NARROW.matches || !listed.length;
+    this.cards.hidden = !NARROW.matches || !listed.length;
+    this.more.hidden = complete || !listed.length;
+    this.none.hidden = listed.length > 0;
+    setText(this.none, this.#why());
+    this.#drawItems(listed, NARROW.matches ? this.cards : this.body);
+  }
+
+  #drawItems(rows, parent) {
+    const known = new Set(rows.map(keyOf));
+    for (const [key, item] of this.items) {
+      if (known.has(key)) continue;
+      item.element.remove();
+      item.detail?.remove();
+      this.items.delete(key);
+    }
+    let next = parent.firstChild;
+    for (const row of rows) {
+      const key = keyOf(row);
+      const item = this.items.get(key) ?? this.#newItem(key, row);
+      if (item.element !== next) parent.insertBefore(item.element, next);
+      item.write(row);
+      next = this.#drawDetail(item, row, key === this.open, parent, item.element.nextSibling);
+      setAttribute(item.element, NARROW.matches ? "aria-expanded" : "aria-selected", key === this.open);
+      setAttribute(item.element, "tabindex", key === (known.has(this.open) ? this.open : keyOf(rows[0])) ? 0 : -1);
+    }
+  }
+
+  #newItem(key, row) {
+    const item = this.make(row);
+    item.element.dataset.key = key;
+    item.element.dataset.outcome = row.outcome;
+    this.items.set(key, item);
+    return item;
+  }
+
+  #drawDetail(item, row, wanted, parent, next) {
+    if (!wanted) {
+      item.detail?.remove();
+      item.detail = item.story = null;
+      return item.element.nextSibling;
+    }
+    if (!item.detail) {
+      item.story = new Story(row);
+      const inside = item.story.element;
+      item.detail = NARROW.matches ? h("div", { class: "more" }, inside) : h("tr", { class: "more" }, h("td", { colspan: COLUMNS.length }, inside));
+    }
+    if (item.detail !== next) parent.insertBefore(item.detail, next);
+    item.story.write(row);
+    return item.detail.nextSibling;
+  }
+
+  #toggle(key) {
+    this.open = this.open === key ? null : key;
+    this.draw();
+  }
+
+  #key(event) {
+    const { key } = event.target.dataset;
+    const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
+    if (key && step) {
+      event.preventDefault();
+      const keys = [...this.items.keys()].filter((each) => this.items.get(each).element.isConnected);
+      const inOrder = (this.book.rows ?? []).map(keyOf).filter((each) => keys.includes(each));
+      const to = inOrder[Math.min(inOrder.length - 1, Math.max(0, inOrder.indexOf(key) + step))];
+      this.items.get(to)?.element.focus();
+    } else if (key && (event.key === "Enter" || event.key === " ")) {
+      event.preventDefault();
+      this.#toggle(key);
+    } else if (event.key === "Escape" && this.open) {
+      this.#toggle(this.open);
+    }
+  }
+
+  #why() {
+    const { rows, error, filter, overview } = this.book;
+    if (error) return `The alerts cannot be read: ${error}`;
+    if (rows === null) return "Reading …";
+    const narrowed = filter.channel || filter.symbol || filter.outcomes.length < 4;
+    if (narrowed) return "No alert matches these filters. Widen the time span or choose more.";
+    const one = overview?.channels.length === 1;
+    const ready = `${one ? "The channel is" : "The channels are"} ready; what ${one ? "it takes" : "they take"} appears here as soon as it happens.`;
+    if (filter.within !== null) return `No alert in this time. ${ready}`;
+    return `No alert yet. ${ready}`;
+  }
+}
+
+const outcomeOf = () => h("span", { class: "outcome" });
+const writeOutcome = (element, { outcome, word }) => {
+  setAttribute(element, "data-outcome", outcome);
+  setChildren(element, outcome + word, () => {
+    const sign = outcome === "undelivered" ? shape("high", 9) : h("span", { class: "sign", "aria-hidden": "true" }, SIGNS[outcome]);
+    return [sign, word];
+  });
+};
+
+const rowOf = (row) => {
+  const cells = COLUMNS.slice(1).map(() => h("td"));
+  const [time, channel, symbol, type, peak, happened, outcome, message] = cells;
+  const [became, why] = [outcomeOf(), h("span", { class: "say" })];
+  outcome.append(became, why);
+  symbol.className = "symbol";
+  type.append(h("span", { class: "way" }, arrow(row.direction)), row.type);
+  peak.className = message.className = "right";
+  const element = h("tr", {}, h("td", {}, chip(row.severity)), cells);
+  const write = (now) => {
+    setText(time, moment(now.at, store.clock));
+    setText(channel, now.channel);
+    setAttribute(channel, "title", now.channel);
+    setText(symbol, now.symbol);
+    setText(peak, now.peak);
+    setAttribute(peak, "title", now.explain);
+    setText(happened, now.happened);
+    writeOutcome(became, now);
+    element.dataset.outcome = now.outcome;
+    setText(why, now.why);
+    setAttribute(outcome, "title", now.reason);
+    setText(message, now.message ?? "");
+  };
+  return { element, write };
+};
+
+const cardOf = (row) => {
+  const [what, say] = [h("span"), h("span", { class: "say" })];
+  const figures = h("span", { class: "figures" }, h("b", {}, row.symbol), what);
+  const became = outcomeOf();
+  const element = h("button", { type: "button", class: "card" }, chip(row.severity), figures, became, say);
+  const write = (now) => {
+    setText(what, ` ${arrow(now.direction)} ${now.peak}`);
+    writeOutcome(became, now);
+    element.dataset.outcome = now.outcome;
+    setText(say, [`${now.type} ${now.happened} ${moment(now.at, store.clock)}`, now.channel, now.why].filter(Boolean).join(" · "));
+  };
+  return { element, write };
+};
