@@ -183,5 +183,6 @@ def test_nobody_to_tell_is_told_how(browse, tmp_path):
             expect(page.get_by_text("Nobody is told yet")).to_be_visible()
             expect(page.locator(".toml pre")).to_contain_text("[[alerts.channels]]")
             expect(page.get_by_text("tapewatch alerts test")).to_be_visible()
+            page.context.close()  # before its server: it would complain
         finally:
             server.stop()
