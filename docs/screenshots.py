@@ -4,7 +4,7 @@
     python docs/screenshots.py http://127.0.0.1:8710 [FOLDER]
 
 The demo tells most three minutes after its start: one crash is in sight, and something is abnormal now. For a picture
-of alerts that were told, give it a channel.
+of alerts that were told, which a demo does not do, let `tapewatch run --source simulated` have a channel.
 Needs Playwright and a Chromium: the system's, or Playwright's own.
 """  # noqa: INP001  # a script, not a package
 

@@ -19,6 +19,7 @@ UNITS = {"short", "cps", "s", "bytes", "percentunit", "none"}
 UNSHOWN = {
     "tapewatch_gaps_opened_total": "anomalies of the rule tape_gap are on it",
     "tapewatch_gaps_closed_total": "anomalies of the rule tape_gap are on it",
+    "tapewatch_changes_unreadable_total": "the log says which, and it should never happen",
     "tapewatch_ready": "it is an alert, and /readyz says why",
     "process_virtual_memory_bytes": "what is asked for, not what is used",
     "process_open_fds": "no command of ours opens many files",

@@ -12,7 +12,6 @@ from ruamel.yaml import YAML
 from support.images import ROOT
 from support.outages import OUTAGES, PER_MINUTE, Outage
 from support.promql import DEPLOY, JOBS, KNOWN, anchors, base, bumped, labels_of, parsed, promtool, selectors, wrong
-from tapewatch.runtime.alerting import BATCH
 
 CONFIG = DEPLOY / "prometheus.yml"
 RULES_FILE = DEPLOY / "prometheus-rules.yml"
@@ -100,10 +99,6 @@ def test_what_would_be_wrong_is_noticed() -> None:
     assert list(wrong("sum by (rule) (tapewatch_channel_up)")) == ["nothing has the label rule"]
     with pytest.raises(ValueError, match="expected type matrix"):
         parsed("rate(up)")
-
-
-def test_a_full_look_at_the_log_is_what_alerting_reads_at_once() -> None:
-    assert f">= {BATCH}" in RULES["TapewatchAlertingBehind"]["expr"]
 
 
 def test_a_metric_is_known_before_anything_has_happened() -> None:

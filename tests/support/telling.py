@@ -52,6 +52,7 @@ class Telling:
         self.number = 0
         self.position = 0
         outbox.stand(channels, now_ns)
+        outbox.beat(now_ns + 3_600 * NS)  # nobody moves the hand: it shall not be missed for an hour
 
     def judge(self, ident: str, channel: str, verdict: Verdict, reason: str, occasion: Occasion = "opened") -> Alert:
         """Keep an alert that is told to nobody."""
