@@ -27,7 +27,7 @@ test: $(TOOLS) ## Run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-faults: $(TOOLS) ## Kill the pipeline's parts, and who tells people, again and again (more than an hour)
-	@$(BIN)/python -m pytest -m long tests/pipeline/test_faults.py tests/runtime/test_alerting_kills.py
+	@$(BIN)/python -m pytest -m long tests/pipeline/test_faults.py tests/runtime/test_produce.py tests/runtime/test_alerting_kills.py
 
 test-cluster: $(TOOLS) ## Compare the runtimes on a Spark cluster with two workers (about five minutes)
 	@$(BIN)/python -m pytest -m long tests/pipeline/test_cluster.py

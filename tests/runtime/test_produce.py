@@ -192,7 +192,7 @@ def filled(consumer: Consumer, config: KafkaConfig) -> int:
 
 
 @pytest.mark.parametrize(
-    ("kills", "seed"), [(3, 20251010), pytest.param(20, 7, marks=pytest.mark.slow)], ids=["three times", "twenty times"]
+    ("kills", "seed"), [(3, 20251010), pytest.param(20, 7, marks=pytest.mark.long)], ids=["three times", "twenty times"]
 )
 def test_a_producer_that_is_killed_again_and_again_sends_each_row_once(
     broker: RunningBroker, tmp_path: Path, kills: int, seed: int
