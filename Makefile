@@ -24,7 +24,7 @@ scale: $(SCALE) ## Run Kafka, Spark and PostgreSQL on this machine; SOURCE=simul
 
 test: $(TOOLS) ## Run all tests
 	@echo "tapewatch: running the tests (about twenty minutes on two cores)"
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-faults: $(TOOLS) ## Kill the pipeline's parts, and who tells people, again and again (more than an hour)
 	@$(BIN)/python -m pytest -m long tests/pipeline/test_faults.py tests/runtime/test_produce.py tests/runtime/test_alerting_kills.py

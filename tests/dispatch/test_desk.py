@@ -110,8 +110,18 @@ def test_an_end_is_no_event_and_makes_none_market_wide() -> None:
         (0, "symbol"),
         (100, "symbol"),
         (103, "symbol"),
+        (110, "symbol"),
         (113, "symbol"),
     ]
+
+
+def test_two_rules_that_end_on_one_trade_are_one_message() -> None:
+    tape = Tape()
+    first, second = tape.opened(0), tape.opened(0, rule="abs_jump")
+    tape.ended(90, first)
+    tape.ended(90, second)
+    seen = Seen(replace(TERMS, ends=True)).take(tape, until_s=300)
+    assert seen.told() == [(0, "symbol", ["BTC-USD"] * 2), (90, "symbol", ["BTC-USD"] * 2)]
 
 
 def test_who_catches_up_with_much_that_is_late_has_one_digest_and_then_one_an_hour() -> None:

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 from importlib import resources
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -15,6 +15,7 @@ from tapewatch.dispatch.telling import page
 PRINTABLE = st.text(st.characters(exclude_categories=["C", "Z"]) | st.sampled_from(" \\`*_[]<>~|&#;@:/"), max_size=30)
 
 
+@example("__0__")  # a row of them, of which the inner ones stand beside letters
 @given(PRINTABLE)
 def test_markdown_shows_what_was_escaped_and_nothing_else(text):
     shown = MarkdownIt("commonmark").render(f"x{in_markdown(text)}x")

@@ -191,17 +191,18 @@ class Desk:
             channel.named[alert.anomaly.id] = alert.at
         if now is not None and now - alert.at > terms.late_ns:
             self._put_off_late(channel, terms, alert, now)
-        elif terms.group_ns == 0 or (alert.occasion == "ended" and alert.anomaly.kind not in channel.groups):
+        elif terms.group_ns == 0:
             self._tell(channel, terms, alert.at, [alert])
         else:
             self._gather(channel, terms, alert)
 
     def _gather(self, channel: Channel, terms: Terms, alert: Alert) -> None:
-        group = channel.groups.get(alert.anomaly.kind)
+        event = f"{alert.anomaly.kind} over" if alert.occasion == "ended" else alert.anomaly.kind
+        group = channel.groups.get(event)
         if group is None or alert.at < group.began - HOUR_NS:  # a clock that was set back must not hold it up
             waiting = [] if group is None else group.waiting
             group = Group(alert.at, alert.at, alert.at + terms.group_ns, terms.group_ns, waiting)
-            channel.groups[alert.anomaly.kind] = group
+            channel.groups[event] = group
         market_wide = len(group.lanes) > 1 and alert.at <= group.began + terms.group_ns
         another = alert.occasion == "opened" and lane_of(alert) not in group.lanes and not market_wide
         if another or (alert.occasion != "ended" and alert.anomaly.escalation >= group.reached + LEAP):

@@ -58,7 +58,8 @@ class Channel(Struct):
     told, named
         See `Scene`.
     groups
-        By kind of anomaly: an exchange that falls silent is another event than a market that falls.
+        By kind of anomaly: an exchange that falls silent is another event than a market that falls; and what ends is
+        told together, but with no beginning.
     hour, spent
         The clock hour of the last message, and how many it had.
     waiting, digest_at

@@ -57,7 +57,7 @@ KEY: Final = "alerts.templates"
 
 PACKAGED: Final = PackageLoader("tapewatch.dispatch", "templates")
 
-_MARKDOWN: Final = re.compile(r"[\\`*\[\]<>~|]|(?<!\w)_|_(?!\w)|&(?=#|\w+;)")
+_MARKDOWN: Final = re.compile(r"[\\`*\[\]<>~|]|(?<![^\W_])_|_(?![^\W_])|&(?=#|\w+;)")
 _LIVELY: Final = re.compile(r"@|(?<=:)(?=//)")
 
 
