@@ -25,7 +25,8 @@ a day.
 
 MessageKind = Literal["symbol", "market", "digest", "sample"]
 
-DeliveryState = Literal["waiting", "sent", "undelivered"]
+DeliveryState = Literal["waiting", "sent", "undelivered", "dismissed"]
+"""``dismissed``: undelivered, and a person has taken note of it."""
 
 Label = Literal["true", "false", "expected"]
 """What a person says of an anomaly: a real event, a false alarm, or one that was known to come."""
@@ -110,7 +111,7 @@ class Silence(Struct, frozen=True):
     Attributes
     ----------
     venue, symbol, rule
-        Patterns with ``*`` and ``?``.
+        Patterns with ``*`` and ``?``; of a symbol, capital letters or small ones.
     severity
         None: any.
     until
@@ -137,16 +138,20 @@ class Silence(Struct, frozen=True):
             self.since <= at < self.until
             and self.severity in (None, anomaly.severity)
             and fnmatchcase(anomaly.venue, self.venue)
-            and fnmatchcase(anomaly.symbol, self.symbol)
+            and fnmatchcase(anomaly.symbol.upper(), self.symbol.upper())
             and fnmatchcase(anomaly.rule, self.rule)
         )
 
     @property
     def name(self) -> str:
         """Name it to a person: its number and what it matches."""
+        return f"silence {self.number} ({self.matches})"
+
+    @property
+    def matches(self) -> str:
+        """Say what it matches."""
         patterns = [part for part in (self.venue, self.symbol, self.rule) if part != "*"]
-        matched = " ".join([*patterns, *([self.severity] if self.severity else [])])
-        return f"silence {self.number} ({matched or 'everything'})"
+        return " ".join([*patterns, *([self.severity] if self.severity else [])]) or "everything"
 
 
 class Mark(Struct, frozen=True):

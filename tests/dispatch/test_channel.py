@@ -246,6 +246,13 @@ class TestRepetitions:
         assert mail_to(mail).send(Letter("a b>\r\nc/é", "s", "t", "m", "h"), None, LONG_S).accepted
         assert mail.messages[0]["Message-ID"] == "<a%20b%3E%0D%0Ac%2F%C3%A9@127.0.0.1>"
 
+    def test_what_was_accepted_is_not_sent_again(self, web: WebReceiver) -> None:
+        own = channel(f"json://{web.host}/")
+        assert own.send(LETTER, None, LONG_S).accepted
+        assert own.send(LETTER, None, LONG_S).accepted, "who asks could not store the answer"
+        assert own.send(OTHER, None, LONG_S).accepted
+        assert [request.headers["idempotency-key"] for request in web.accepted] == ["key-1", "key-2"]
+
     def test_who_has_it_does_not_get_it_again(self, mail: MailReceiver) -> None:
         own = mail_to(mail, "ann@example.org,ben@example.org")
         mail.then(answer(250), answer(450))

@@ -124,41 +124,28 @@ def test_two_rules_that_end_on_one_trade_are_one_message() -> None:
     assert seen.told() == [(0, "symbol", ["BTC-USD"] * 2), (90, "symbol", ["BTC-USD"] * 2)]
 
 
-def test_who_catches_up_with_much_that_is_late_has_one_digest_and_then_one_an_hour() -> None:
-    seen = Seen()
+def test_ends_that_follow_are_an_update_about_those_that_ended_alone() -> None:
     tape = Tape()
-    for look in range(40):
-        tape.opened(look, f"S{look}-USD")
-        seen.take(tape, now_s=3 * HOUR_S + look, until_s=3 * HOUR_S + look)
-    seen.pass_to(4 * HOUR_S)
-    assert [(at_s, kind) for at_s, kind, _ in seen.told()] == [(3 * HOUR_S + 0.5, "digest"), (4 * HOUR_S, "digest")]
-    assert sum(len(message.alerts) for message in seen.messages) == 40
-
-
-def test_a_clock_that_is_set_back_does_not_hold_an_event_up() -> None:
-    tape = Tape()
-    tape.opened(2 * HOUR_S)
-    tape.opened(10, "ETH-USD")
-    seen = Seen().take(tape)
-    late = Tape()
-    late.entries = [Entry(9, tape.entries[1].change)]
-    seen.desk.take(late.entries, ())
-    assert "waits" not in seen.pass_to(2 * HOUR_S + 60).verdicts()
-
-
-def test_what_waits_for_a_digest_is_written_once_and_not_with_each_that_comes() -> None:
-    tape = Tape()
-    for number in range(350):
-        tape.opened(number, f"S{number}-USD")
-    seen = Seen(replace(TERMS, budget=1)).take(tape, until_s=350)
-    assert set(seen.desk.snapshot()) == {"", "/phone/0", "/phone/1", "/phone/2", "/phone/3"}
-    tape.opened(400, "LAST-USD")
-    seen.take(tape, until_s=400)
-    assert set(seen.desk.changed()) == {"", "/phone/3"}
-    seen.pass_to(HOUR_S)
-    emptied = seen.desk.changed()
-    assert [page for page, blob in emptied.items() if not blob] == ["/phone/0", "/phone/1", "/phone/2", "/phone/3"]
-    assert set(seen.desk.snapshot()) == {""}
+    opened = [tape.opened(0, symbol) for symbol in SYMBOLS]
+    for at_s, ident in zip((90, 93, 94, 115), opened, strict=True):
+        tape.ended(at_s, ident)
+    seen = Seen(replace(TERMS, ends=True)).take(tape, until_s=300)
+    assert [(message.update, message.earlier) for message in seen.messages[1:]] == [
+        (False, ()),
+        (True, ()),
+        (True, ()),
+    ]
+    assert seen.told()[1:] == [
+        (90, "symbol", ["BTC-USD"]),
+        (100, "market", ["ETH-USD", "SOL-USD"]),
+        (120, "symbol", ["ADA-USD"]),
+    ]
+    assert seen.reasons()[4:] == [
+        "in message 2",
+        "in message 3, about 2 symbols",
+        "in message 3, about 2 symbols",
+        "in message 4",
+    ]
 
 
 def test_an_event_ends_with_the_first_span_without_news_and_the_next_one_is_told_at_once() -> None:
@@ -189,50 +176,6 @@ def test_while_a_feed_is_silent_its_market_is_held_back_and_told_again_after_it(
     seen = Seen().take(tape, until_s=60)
     assert seen.verdicts() == ["told", "held", "told", "told"]
     assert seen.reasons()[1] == "held back: feed silent"
-
-
-def test_beyond_the_budget_an_hour_has_one_digest_but_great_escalations_are_told() -> None:
-    tape = Tape()
-    for number in range(15):
-        tape.opened(60 * number, f"S{number}-USD")
-    great = tape.opened(960, "DOGE-USD", escalation=2)
-    tape.escalated(1_060, great, 3)
-    seen = Seen().take(tape, until_s=HOUR_S + 1)
-    assert seen.verdicts() == ["told"] * 17
-    assert [kind for _, kind, _ in seen.told()] == ["symbol"] * 11 + ["digest"]
-    assert seen.told()[10] == (1_060, "symbol", ["DOGE-USD"])
-    assert seen.told()[11][0] == HOUR_S
-    assert len(seen.messages[11].alerts) == 6
-    assert seen.reasons()[12] == "in message 12: the digest of 22:00"
-
-
-def test_what_waits_for_a_digest_says_so() -> None:
-    tape = Tape()
-    tape.opened(0)
-    tape.opened(60, "ETH-USD")
-    seen = Seen(replace(TERMS, budget=1)).take(tape, until_s=100)
-    assert seen.verdicts() == ["told", "waits"]
-    assert seen.reasons()[1] == "over the budget: for the digest of 22:00"
-
-
-def test_the_next_hour_has_a_budget_of_its_own() -> None:
-    tape = Tape()
-    for number in range(4):
-        tape.opened(1_000 * number, f"S{number}-USD")
-    tape.opened(HOUR_S + 1, "ETH-USD")
-    seen = Seen(replace(TERMS, budget=3)).take(tape, until_s=2 * HOUR_S)
-    assert [kind for _, kind, _ in seen.told()] == ["symbol", "symbol", "symbol", "digest", "symbol"]
-
-
-def test_what_is_late_comes_in_one_digest() -> None:
-    tape = Tape()
-    for number in range(30):
-        tape.opened(100 * number, f"S{number}-USD")
-    tape.opened(3 * HOUR_S - 10, "BTC-USD")
-    seen = Seen().take(tape, now_s=3 * HOUR_S, until_s=3 * HOUR_S + 1)
-    assert [kind for _, kind, _ in seen.told()] == ["symbol", "digest"]
-    assert len(seen.messages[1].alerts) == 30
-    assert seen.messages[1].note == "Nobody watched for up to 3 h."
 
 
 def test_ends_are_told_where_they_are_wanted_and_the_opening_was_told() -> None:
@@ -267,7 +210,8 @@ def test_what_waits_for_a_channel_that_was_removed_ends_with_a_reason() -> None:
     first = tape.opened(0)
     tape.escalated(1, first, 1)
     seen = Seen().take(tape, until_s=2)
-    seen.desk = Desk.restore([Terms("other")], seen.desk.snapshot())
+    seen.stop(Terms("other"))
+    assert seen.store()["/phone/market/0"] == b""
     assert seen.pass_to(60).verdicts() == ["told", "undelivered"]
     assert seen.reasons()[1] == "its channel was removed before it was told"
 

@@ -2,13 +2,15 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from support.alerts import T0, TERMS, Seen, Tape
 from tapewatch.alert import Silence
-from tapewatch.dispatch.desk import Decided, Desk
+from tapewatch.dispatch import desk, piles
+from tapewatch.dispatch.desk import Decided
 from tapewatch.dispatch.stages import Terms
 from tapewatch.model import NS
 
@@ -69,6 +71,16 @@ def tape_of(moves: list[tuple[str, str, str, str, float, int]]) -> Tape:
 END_S = 10 * HOUR_S
 
 
+def within_budget(seen: Seen, terms: Terms) -> None:
+    hours: dict[int, int] = {}
+    for message in seen.messages:
+        great = any(a.occasion != "ended" and a.anomaly.escalation >= terms.free_step for a in message.alerts)
+        if message.kind != "digest" and not great:
+            hour = message.at // (HOUR_S * NS)
+            hours[hour] = hours.get(hour, 0) + 1
+    assert all(count <= terms.budget for count in hours.values())
+
+
 @given(moves=steps, terms=all_terms, silences=hushes)
 def test_every_alert_ends_in_one_verdict_or_in_one_message(moves: list, terms: Terms, silences: list[Silence]) -> None:
     tape = tape_of(moves)
@@ -93,32 +105,64 @@ def test_stopping_and_dividing_do_not_matter(
     for start, stop in pairwise([0, *sorted(cuts), len(tape.entries)]):
         parts.desk.take(tape.entries[start:stop], silences)
         parts.keep(parts.desk.collect())
-        parts.desk = Desk.restore([terms], parts.desk.snapshot())
+        parts.stop()
     parts.pass_to(END_S)
     assert parts.alerts == whole.alerts
     assert parts.messages == whole.messages
+
+
+@given(moves=steps, terms=all_terms, cuts=st.lists(st.integers(0, 60), max_size=6))
+def test_what_is_more_than_a_message_names_is_told_all_the_same(moves: list, terms: Terms, cuts: list[int]) -> None:
+    tape = tape_of(moves)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(piles, "PAGE", 2)
+        patch.setattr(piles, "MOST", 4)
+        patch.setattr(desk, "MOST", 4)
+        whole, parts = Seen(terms).take(tape), Seen(terms)
+        for start, stop in pairwise([0, *sorted(cuts), len(tape.entries)]):
+            parts.desk.take(tape.entries[start:stop], ())
+            parts.keep(parts.desk.collect())
+            parts.stop()
+        for hour in range(1, 40):
+            whole.pass_to(hour * HOUR_S)
+            parts.pass_to(hour * HOUR_S)
+            parts.stop()
+    assert (parts.alerts, parts.messages) == (whole.alerts, whole.messages)
+    assert "waits" not in whole.verdicts()
+    assert all(len(message.alerts) <= 4 for message in whole.messages)
+    assert set(parts.stored) == {""}
+
+
+@given(moves=steps, terms=all_terms, span_ns=st.sampled_from((60 * NS, 400 * NS, HOUR_S * NS)))
+def test_lanes_may_stand_one_after_the_other(moves: list, terms: Terms, span_ns: int) -> None:
+    tape = tape_of(moves)
+    lanes = sorted(tape.entries, key=lambda entry: (entry.change.at // span_ns, entry.change.anomaly.symbol))
+    seen, usual = Seen(terms), Seen(terms).take(tape, until_s=END_S)
+    numbers = {}
+    for seq, (before, change) in enumerate(lanes, 1):
+        numbers[seq] = before
+        seen.desk.take([desk.Entry(seq, change)], ())
+    seen.pass_to(END_S)
+    judged = {numbers[seq]: alert.verdict for (seq, _), alert in seen.alerts.items()}
+    assert judged == {seq: alert.verdict for (seq, _), alert in usual.alerts.items()}
+    within_budget(seen, terms)
 
 
 @given(moves=steps, terms=all_terms)
 def test_telling_twice_does_not_matter(moves: list, terms: Terms) -> None:
     tape = tape_of(moves)
     seen = Seen(terms).take(tape)
-    before = seen.desk.snapshot()
+    seen.store()
+    before = seen.stored
     seen.desk.take(tape.entries, ())
     assert seen.desk.collect() == Decided([], [])
-    assert seen.desk.snapshot() == before
+    seen.store()
+    assert seen.stored == before
 
 
 @given(moves=steps, terms=all_terms)
 def test_a_channel_is_told_no_more_than_its_budget_and_its_exceptions(moves: list, terms: Terms) -> None:
-    seen = Seen(terms).take(tape_of(moves), until_s=END_S)
-    hours: dict[int, int] = {}
-    for message in seen.messages:
-        great = any(a.occasion != "ended" and a.anomaly.escalation >= terms.free_step for a in message.alerts)
-        if message.kind != "digest" and not great:
-            hour = message.at // (HOUR_S * NS)
-            hours[hour] = hours.get(hour, 0) + 1
-    assert all(count <= terms.budget for count in hours.values())
+    within_budget(Seen(terms).take(tape_of(moves), until_s=END_S), terms)
 
 
 @given(moves=steps)

@@ -53,6 +53,8 @@ MARKET = [
     (message("market", *map(over, falls(-1, -2, -3, -4))), "✓ Over on 4 symbols, C4 −4.00 % was the most"),
     (message("market", *map(over, falls(-1, -2))), "✓ Over: C2 −2.00 %, C1 −1.00 %"),
     (message("market", over(falls(-9)[0]), *falls(1, 2, 3)[1:]), "▲▲ C1 −9.00 %, C3 +3.00 %, C2 +2.00 %"),
+    (message("market", *map(over, falls(-1, -2)), update=True), "✓ Over: C2 −2.00 %, C1 −1.00 %"),
+    (message("market", *map(over, falls(-1, -2, -3, -4)), update=True), "✓ Over on 4 symbols, C4 −4.00 % was the most"),
     (message("market", silence("A"), silence("B")), "‖ coinbase silent on 2 symbols for 5 s"),
     (
         message("market", silence("A"), silence("B", 11, venue="kraken", escalation=1)),
@@ -85,6 +87,10 @@ DIGEST = [
         message("digest", over(falls(-9)[0]), fast_move("C1", id="small", **calm), at=NOON),
         "Digest 14:00–15:00: 2 anomalies on C1, largest −9.00 %",
     ),
+    (
+        message("digest", fast_move(), at=NOON + 120 * HOUR),
+        "Digest 03-02 14:00–03-07 15:00: 1 anomaly on DOGE-USD, largest −0.52 %",
+    ),
     (message("digest", gap(), at=NOON), "Digest 14:00–15:00: 1 anomaly on BTC-USD, largest 7 missing"),
 ]
 
@@ -101,6 +107,14 @@ def test_a_digest_says_which_hours_it_covers_or_else_which_minutes():
     assert span(Message(1, "desk", "digest", NOON, first)) == ("14:00", "15:00")
     assert span(Message(1, "desk", "digest", NOON + 2 * HOUR + NS, first)) == ("14:00", "17:00")
     assert span(Message(1, "desk", "digest", NOON + 754 * NS, first)) == ("14:58", "15:12")
+
+
+def test_a_digest_of_several_days_says_which_and_midnight_belongs_to_the_day_before():
+    first = message("digest", fast_move()).alerts
+    assert span(Message(1, "desk", "digest", NOON + 9 * HOUR, first)) == ("14:00", "00:00")
+    assert span(Message(1, "desk", "digest", NOON + 10 * HOUR, first)) == ("03-02 14:00", "03-03 01:00")
+    assert span(Message(1, "desk", "digest", NOON + 9 * HOUR + 754 * NS, first)) == ("03-02 14:58", "03-03 00:12")
+    assert span(Message(1, "desk", "digest", NOON + 129 * HOUR, first)) == ("03-02 14:00", "03-08 00:00")
 
 
 def test_lines_of_a_list_are_symbols_and_silences():

@@ -87,7 +87,8 @@ MESSAGES = {
     "over": message("symbol", over(grown())),
     "two-venues": message("market", grown(), grown(venue="kraken", percent=-8.02)),
     "digest": hour(),
-    "digest-with-a-note": hour(note="Nobody watched for up to 3 h."),
+    "digest-with-a-note": hour(note="This goes back 3 h. 1,050 more in the next digests, one an hour."),
+    "digest-of-days": message("digest", grown("ENA-USD", 16.86), over(dollar_jump()), at=NOON + 5 * 86_400 * NS),
     "sample": message("sample"),
     "hostile": message("symbol", fast_move(HOSTILE), stretch(HOSTILE, venue="<i>v</i>")),
     "hostile-list": message("market", grown(HOSTILE), grown("A", venue="<script>"), note="<b>*note*</b>"),
@@ -127,6 +128,22 @@ def test_markdown(name, writer, snapshot):
 @pytest.mark.parametrize("name", MESSAGES)
 def test_html(name, writer, snapshot):
     assert f"{writer.write(MESSAGES[name]).html}\n" == snapshot(extension_class=ApprovedHtml)
+
+
+def test_messages_that_waited_go_out_as_one_that_names_them_all(writer):
+    letters = [(AT + number * 60 * NS, writer.write(MESSAGES[name])) for number, name in enumerate(("fall", "hostile"))]
+    whole = writer.bundle(letters)
+    assert whole.subject == "2 messages that could not be delivered before, 14:58:01–14:59:01"
+    for at, (_, letter) in zip(("14:58:01", "14:59:01"), letters, strict=True):
+        assert f"{at}  {letter.subject}" in whole.text
+    assert whole.text.endswith(f"{DASHBOARD}/?page=alerts")
+    assert whole.html.startswith("<ul><li>14:58:01  ")
+    assert "<b>*A*" not in whole.html
+    assert "@here" not in whole.markdown
+    assert whole.key not in {letter.key for _, letter in letters}
+    many = writer.bundle(letters * 60)
+    assert "… and 20 more" in many.text
+    assert len(many.text.splitlines()) == 103
 
 
 @pytest.mark.parametrize("name", MESSAGES)

@@ -65,6 +65,8 @@ def test_what_stands_as_it_opened_is_told_by_its_own_sentence():
 def test_what_has_grown_is_told_by_its_peak():
     assert phrases.sentence(grown(), AT) == "Peak at 14:58:12 UTC: from 0.24864 to 0.22798 in 6 s, 33× the limit"
     assert phrases.sentence(over(breakout()), AT).startswith("Peak at 14:58:01 UTC: from 21.390 to 21.416 in under 1 s")
+    torn = fast_move(observed=0.26, peak_observed=0.51)  # several trades of one moment
+    assert phrases.sentence(torn, AT).startswith("Peak at 14:58:01 UTC")
     mean = stretch(peak_ts=AT + NS, peak_observed=2.2e-06)
     assert phrases.sentence(mean, AT) == "Peak at 14:58:02 UTC: 0.00001285 against a mean of 0.00001223, 4.0× the limit"
     silent = silence(seconds=20)

@@ -95,12 +95,12 @@ def test_a_sick_feed_holds_its_lanes_market_back_but_not_itself(rule: str, words
     assert inhibit(alert(kind="feed", rule="tape_gap"), ill).verdict is None
 
 
-def test_a_rule_on_a_symbol_cools_down_from_when_it_was_told() -> None:
-    told = scene(told={"pct_spike coinbase:BTC-USD": Told(T0, 2)})
+def test_a_rule_on_a_symbol_cools_down_from_when_it_was_taken_up() -> None:
+    told = scene(told={"coinbase:BTC-USD": {"pct_spike": Told(T0, 2)}})
     judged = cool_down(alert(escalation=2), told)
     assert (judged.verdict, judged.reason) == (
         "cooling",
-        "cooling down until 22:00:00: told at 21:00:00, 4× the limit",
+        "cooling down until 22:00:00: taken up at 21:00:00, 4× the limit",
     )
     assert cool_down(alert(escalation=3), told).verdict is None, "an escalation above the last one told"
     assert cool_down(alert(at=T0 + 3_600 * NS), told).verdict is None, "the hour is over"
@@ -114,7 +114,7 @@ def test_the_first_stage_that_objects_has_the_last_word() -> None:
     everything = scene(
         silences=(Silence(1, 0, 2 * AT),),
         ill={"coinbase:BTC-USD": {"a": "silent_feed"}},
-        told={"pct_spike coinbase:BTC-USD": Told(AT, 0)},
+        told={"coinbase:BTC-USD": {"pct_spike": Told(AT, 0)}},
     )
     assert judge(alert(severity="low"), everything).verdict == "unrouted"
     assert judge(alert(), everything).verdict == "silenced"

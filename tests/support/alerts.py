@@ -60,10 +60,12 @@ class Seen:
     """A desk, all that it has decided, and the questions that tests ask about it."""
 
     def __init__(self, *terms: Terms, silences: Sequence[Silence] = ()) -> None:
-        self.desk = Desk(terms or (TERMS,))
+        self.terms = terms or (TERMS,)
+        self.desk = Desk(self.terms)
         self.silences = silences
         self.alerts: dict[tuple[int, str], Alert] = {}
         self.messages: list[Message] = []
+        self.stored: dict[str, bytes] = {}
 
     def take(self, tape: Tape, now_s: float | None = None, until_s: float = 0) -> "Seen":
         """Judge a tape, then let the time pass to `until_s`."""
@@ -85,6 +87,18 @@ class Seen:
             self.alerts[alert.seq, alert.channel] = alert
         self.messages += decided.messages
         return self
+
+    def store(self) -> dict[str, bytes]:
+        """Write down what the desk must not forget, as a database does, and return what was written."""
+        changed = self.desk.changed()
+        self.stored = {page: blob for page, blob in {**self.stored, **changed}.items() if blob}
+        return changed
+
+    def stop(self, *terms: Terms) -> None:
+        """Stop, and go on with what was stored, perhaps on other terms."""
+        self.store()
+        self.terms = terms or self.terms
+        self.desk = Desk.restore(self.terms, self.stored)
 
     def told(self) -> list[tuple[float, str, list[str]]]:
         """Second, kind and symbols of each message."""

@@ -63,7 +63,9 @@ OVERDUE_MOST: Final = 10
 """So often an attempt that does not end is waited for; then it is left to itself, and the next one is made."""
 
 REMEMBERED: Final = 1_000
-"""Letters of a channel whose progress is remembered; a forgotten one starts anew."""
+"""Letters of a channel of which is remembered how far they have come; a forgotten one starts anew."""
+
+ACCEPTED: Final = Receipt(accepted=True, outcome="accepted")
 
 ASSET: Final = AppriseAsset(
     app_id="tapewatch",
@@ -115,6 +117,7 @@ class Channel:
         self._headers = dict(getattr(plugin, "headers", None) or {})
         self._keyed = getattr(plugin, "dedup", "") is None
         self._progress: dict[str, _Progress] = {}
+        self._accepted: dict[str, None] = {}
         self._last: Attempt | None = None
         self._lock = Lock()
 
@@ -151,8 +154,9 @@ class Channel:
         """Send a letter, and wait for the service's answer; one at a time, from any thread.
 
         An attempt that outlasts its time goes on by itself. The next call with the same letter waits for it instead
-        of sending the letter once more, and another letter is not sent meanwhile. Where a service has several
-        receivers, the letter is tried again only with those that have not accepted it.
+        of sending the letter once more, and another letter is not sent meanwhile. A letter that was accepted is not
+        sent again: who asks once more could not store the answer. Where a service has several receivers, the letter
+        is tried again only with those that have not accepted it.
 
         Parameters
         ----------
@@ -166,6 +170,8 @@ class Channel:
         """
         patience_s = timeout_s + self._plugin.request_rate_per_sec * (len(self._plugin) - 1)
         with self._lock:
+            if letter.key in self._accepted:
+                return ACCEPTED
             progress = self._progress.setdefault(letter.key, _Progress())
             attempt = progress.attempt
             if attempt is None or attempt.overdue >= OVERDUE_MOST or (attempt.done.is_set() and not attempt.accepted):
@@ -182,8 +188,10 @@ class Channel:
             progress.attempt = None
             if attempt.accepted:
                 del self._progress[letter.key]
-            elif len(self._progress) > REMEMBERED:
-                del self._progress[next(iter(self._progress))]
+                self._accepted[letter.key] = None
+            for remembered in (self._progress, self._accepted):
+                if len(remembered) > REMEMBERED:
+                    del remembered[next(iter(remembered))]
             return attempt.receipt
 
     def __repr__(self) -> str:
@@ -208,7 +216,7 @@ class Channel:
         except Exception as error:  # noqa: BLE001  # whatever a plugin raises, its text may quote the address
             accepted, outcome = False, f"it could not be sent ({type(error).__name__})"
         fault = attempt.fault or Receipt(accepted=False, outcome=outcome)
-        attempt.receipt = Receipt(accepted=True, outcome="accepted") if accepted else fault
+        attempt.receipt = ACCEPTED if accepted else fault
         attempt.done.set()
 
     def _prepare(self, attempt: Attempt) -> None:

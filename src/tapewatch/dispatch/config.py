@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
@@ -23,6 +23,10 @@ Patterns = tuple[Annotated[str, Meta(min_length=1)], ...]
 Budget = Annotated[int, Meta(ge=1, le=1_000_000)]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 Seconds = Annotated[float, Meta(ge=0, le=604_800)]
+
+
+DASHBOARD_URL: Final = "http://127.0.0.1:8710"
+"""Where the dashboard is, unless a person says otherwise."""
 
 
 class ChannelConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,10 +69,8 @@ class ChannelConfig(Struct, frozen=True, forbid_unknown_fields=True):
         if self.url_env and re.fullmatch(r"[A-Za-z_]\w*", self.url_env) is None:
             raise self._wrong("url_env: expected the name of an environment variable")
         for pattern in self.rules:
-            if not any(fnmatchcase(rule, pattern) for rule in RULES):
-                near = difflib.get_close_matches(pattern, RULES, 1)
-                hint = f"did you mean {near[0]}?" if near else f"expected some of {', '.join(RULES)}"
-                raise self._wrong(f"rules: {pattern!r} matches no rule; {hint}")
+            if (problem := unknown_rule(pattern)) is not None:
+                raise self._wrong(f"rules: {problem}")
 
     def address(self, environ: Mapping[str, str]) -> str:
         """Find its address.
@@ -141,7 +143,7 @@ class AlertsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     channels: Annotated[tuple[ChannelConfig, ...], Meta(description="Whom to tell; none: nobody")] = ()
     dashboard_url: Annotated[
         str, Meta(description="Where the dashboard is, for links in messages; empty: no links")
-    ] = "http://127.0.0.1:8710"
+    ] = DASHBOARD_URL
     templates: Annotated[str | None, Meta(description="Folder of templates that replace ours")] = None
     group_s: Annotated[Seconds, Meta(description="What opens within so long is one event; 0: each alone")] = 10.0
     follow_up_max_s: Annotated[Seconds, Meta(description="Longest time between two updates on one event")] = 120.0
@@ -171,6 +173,15 @@ class AlertsConfig(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("dashboard_url: expected an address like http://127.0.0.1:8710, or none")
         if self.templates is not None and not Path(self.templates).is_dir():
             raise ValueError(f"templates: expected a folder, found none at {self.templates!r}")
+
+
+def unknown_rule(pattern: str) -> str | None:
+    """Tell what is wrong with a pattern that matches no rule; None: it matches one."""
+    if any(fnmatchcase(rule, pattern) for rule in RULES):
+        return None
+    near = difflib.get_close_matches(pattern, RULES, 1)
+    hint = f"did you mean {near[0]}?" if near else f"expected some of {', '.join(RULES)}"
+    return f"{pattern!r} matches no rule; {hint}"
 
 
 def _is_web_address(text: str) -> bool:

@@ -11,10 +11,11 @@ import msgspec
 from msgspec.structs import replace
 
 from tapewatch.alert import Alert, Message, MessageKind, Silence
-from tapewatch.dispatch.memory import VERSION, Channel, Group, Memory
-from tapewatch.dispatch.stages import Scene, Terms, Told, judge, lane_of, topic
+from tapewatch.dispatch.memory import VERSION, ChannelMemory, Group, Memory
+from tapewatch.dispatch.piles import MOST, Piles
+from tapewatch.dispatch.stages import Scene, Terms, Told, judge, lane_of
 from tapewatch.errors import SnapshotError
-from tapewatch.figures import clock, duration
+from tapewatch.figures import clock, day_clock, duration, number
 from tapewatch.model import NS, Change
 
 GATHER_NS = NS // 2
@@ -25,11 +26,14 @@ LEAP = 2
 
 HOUR_NS = 3_600 * NS
 
+HOURS = 24
+"""Clock hours before and behind the last message's whose budgets are remembered: lanes need not keep step."""
+
 MAIN = ""
 """Name of the snapshot's first page."""
 
-PAGE = 100
-"""Alerts that wait for a digest on one page: what was written once is not written again with each that comes."""
+DIGEST = "digest"
+"""What waits for a channel's next digests, beside what waits for updates on its events."""
 
 
 class Entry(NamedTuple):
@@ -63,30 +67,26 @@ class Desk:
         One per channel.
     memory
         Of before; None: a new desk.
-    digests
-        Channel → what waits for its digest.
+    piles
+        What waits to be told, by channel and event, or for its digests.
     """
 
-    def __init__(
-        self,
-        terms: Sequence[Terms],
-        memory: Memory | None = None,
-        digests: Mapping[str, Sequence[Alert]] | None = None,
-    ) -> None:
+    def __init__(self, terms: Sequence[Terms], memory: Memory | None = None, piles: Piles | None = None) -> None:
         self._memory = memory or Memory()
         self._terms = {each.channel: each for each in terms}
         self._alerts: dict[tuple[int, str], Alert] = {}
         self._messages: list[Message] = []
-        self._digests = {name: list(alerts) for name, alerts in (digests or {}).items()}
-        self._changed: set[str] = set()
+        self._piles = piles or Piles({})
         for name in [name for name in self._memory.channels if name not in self._terms]:
             self._close(name, self._memory.channels.pop(name))
         for name in self._terms:
-            self._memory.channels.setdefault(name, Channel())
+            self._memory.channels.setdefault(name, ChannelMemory())
 
     @classmethod
     def restore(cls, terms: Sequence[Terms], snapshot: Mapping[str, bytes]) -> Self:
-        """Go on with what `snapshot` wrote; what waits for a channel that is no more ends here.
+        """Go on with all pages that `changed` wrote and that are not empty.
+
+        What waits for a channel that is no more ends here.
 
         Raises
         ------
@@ -97,36 +97,14 @@ class Desk:
             memory = msgspec.json.decode(snapshot[MAIN], type=Memory)
             if memory.version != VERSION:
                 raise SnapshotError(f"what alerting remembers is of version {memory.version}, expected {VERSION}")
-            pages = {
-                name: [snapshot[_page(name, start)] for start in range(0, channel.waiting, PAGE)]
-                for name, channel in memory.channels.items()
-            }
-            digests = {
-                name: [alert for page in told for alert in msgspec.json.decode(page, type=list[Alert])]
-                for name, told in pages.items()
-            }
-        except (KeyError, msgspec.DecodeError) as error:
+            piles = Piles({name: page for name, page in snapshot.items() if name != MAIN})
+        except (KeyError, ValueError, msgspec.DecodeError) as error:
             raise SnapshotError(f"what alerting remembers cannot be read: {error}") from None
-        return cls(terms, memory, digests)
-
-    def snapshot(self) -> dict[str, bytes]:
-        """Write down all that must not be forgotten, in pages by their names."""
-        for name, alerts in self._digests.items():
-            self._changed |= {_page(name, start) for start in range(0, len(alerts), PAGE)}
-        return {page: blob for page, blob in self.changed().items() if blob}
+        return cls(terms, memory, piles)
 
     def changed(self) -> dict[str, bytes]:
         """Write down the pages that are others than when it was asked last; an empty one is to be forgotten."""
-        for name, terms in self._terms.items():
-            channel, past = self._memory.channels[name], self._memory.now - terms.cool_down_ns
-            channel.told = {topic: told for topic, told in channel.told.items() if told.at > past}
-        pages = {MAIN: msgspec.json.encode(self._memory), **dict.fromkeys(sorted(self._changed), b"")}
-        for name, alerts in self._digests.items():
-            for start in range(0, len(alerts), PAGE):
-                if _page(name, start) in pages:
-                    pages[_page(name, start)] = msgspec.json.encode(alerts[start : start + PAGE])
-        self._changed = set()
-        return pages
+        return {MAIN: msgspec.json.encode(self._memory), **self._piles.changed()}
 
     @property
     def position(self) -> int:
@@ -173,21 +151,23 @@ class Desk:
         return decided
 
     def _judge(
-        self, channel: Channel, terms: Terms, entry: Entry, silences: Sequence[Silence], now: int | None
+        self, channel: ChannelMemory, terms: Terms, entry: Entry, silences: Sequence[Silence], now: int | None
     ) -> None:
         change = entry.change
         if change.change == "ended" and not terms.ends:
             channel.named.pop(change.anomaly.id, None)
             return
-        scene = Scene(terms, silences, self._memory.ill, channel.told, channel.named, now)
-        alert = judge(Alert(entry.seq, terms.channel, change.change, change.at, change.anomaly), scene)
+        alert = Alert(entry.seq, terms.channel, change.change, change.at, change.anomaly)
+        _cool(channel.told, lane_of(alert), alert.at - terms.cool_down_ns)
+        alert = judge(alert, Scene(terms, silences, self._memory.ill, channel.told, channel.named, now))
         if change.change == "ended":
             channel.named.pop(change.anomaly.id, None)
         if alert.verdict is not None:
             self._decide(alert)
             return
         if change.change != "ended":
-            channel.told[topic(alert)] = Told(alert.at, alert.anomaly.escalation)
+            told = channel.told.setdefault(lane_of(alert), {})
+            told[alert.anomaly.rule] = Told(alert.at, alert.anomaly.escalation)
             channel.named[alert.anomaly.id] = alert.at
         if now is not None and now - alert.at > terms.late_ns:
             self._put_off_late(channel, terms, alert, now)
@@ -196,53 +176,55 @@ class Desk:
         else:
             self._gather(channel, terms, alert)
 
-    def _gather(self, channel: Channel, terms: Terms, alert: Alert) -> None:
+    def _gather(self, channel: ChannelMemory, terms: Terms, alert: Alert) -> None:
         event = f"{alert.anomaly.kind} over" if alert.occasion == "ended" else alert.anomaly.kind
         group = channel.groups.get(event)
         if group is None or alert.at < group.began - HOUR_NS:  # a clock that was set back must not hold it up
-            waiting = [] if group is None else group.waiting
-            group = Group(alert.at, alert.at, alert.at + terms.group_ns, terms.group_ns, waiting)
+            group = Group(alert.at, alert.at, alert.at + terms.group_ns, terms.group_ns)
             channel.groups[event] = group
         market_wide = len(group.lanes) > 1 and alert.at <= group.began + terms.group_ns
         another = alert.occasion == "opened" and lane_of(alert) not in group.lanes and not market_wide
         if another or (alert.occasion != "ended" and alert.anomaly.escalation >= group.reached + LEAP):
             group.hurry(alert.at + GATHER_NS)
-        group.waiting.append(alert)
-        self._decide(replace(alert, reason=f"told with its event at {clock(group.next)}"))
+        before = self._piles.add(_pile(terms.channel, event), alert)
+        when = f"told with its event at {clock(group.next)}"
+        late = f"told with a later update on its event: {number(before, 0)} wait before it"
+        self._decide(replace(alert, reason=when if before < MOST else late))
 
     def _turn(self, now: int) -> None:
         # Everything that is due until a moment, in the order in which it was due.
-        self._memory.now = max(self._memory.now, now)
         while (moment := self.next) is not None and moment <= now:
-            for name, channel in self._memory.channels.items():
-                terms = self._terms[name]
-                for kind in [kind for kind, group in channel.groups.items() if group.next <= moment]:
-                    self._update(channel, terms, kind, moment)
+            for name, terms in self._terms.items():
+                channel = self._memory.channels[name]
+                for event in [event for event, group in channel.groups.items() if group.next <= moment]:
+                    self._update(channel, terms, event, moment)
                 if channel.digest_at is not None and channel.digest_at <= moment:
-                    self._send_digest(name, channel, terms, channel.digest_at)
+                    self._send_digest(channel, terms, channel.digest_at, now)
 
-    def _update(self, channel: Channel, terms: Terms, kind: str, moment: int) -> None:
-        group = channel.groups[kind]
-        waiting, group.waiting, group.due = group.waiting, [], None
+    def _update(self, channel: ChannelMemory, terms: Terms, event: str, moment: int) -> None:
+        group = channel.groups[event]
+        waiting, group.due = self._piles.take(_pile(terms.channel, event)), None
         if waiting:
             self._tell(channel, terms, moment, waiting, group)
         if moment < group.update_at:
             return
         if not waiting:
-            del channel.groups[kind]
+            del channel.groups[event]
             return
         group.span = max(group.span, min(2 * group.span, terms.follow_up_max_ns))
         group.update_at = moment + group.span
 
-    def _tell(self, channel: Channel, terms: Terms, at: int, alerts: list[Alert], group: Group | None = None) -> None:
+    def _tell(
+        self, channel: ChannelMemory, terms: Terms, at: int, alerts: list[Alert], group: Group | None = None
+    ) -> None:
         hour = at // HOUR_NS
-        if hour > channel.hour:
-            channel.hour, channel.spent = hour, 0
+        channel.spent = {each: count for each, count in channel.spent.items() if abs(each - hour) <= HOURS}
+        spent = channel.spent.get(hour, 0)
         free = any(alert.occasion != "ended" and alert.anomaly.escalation >= terms.free_step for alert in alerts)
-        if channel.spent >= terms.budget and not free:
-            self._put_off(terms.channel, channel, alerts, (hour + 1) * HOUR_NS, "over the budget")
+        if spent >= terms.budget and not free:
+            self._put_off(channel, terms, alerts, (hour + 1) * HOUR_NS, "over the budget")
             return
-        channel.spent += 1
+        channel.spent[hour] = spent + 1
         group = group or Group(at, None, at, 0)
         lanes = {lane_of(alert) for alert in alerts}
         moved = {lane_of(alert) for alert in alerts if alert.occasion != "ended"}
@@ -257,29 +239,31 @@ class Desk:
         group.lanes = sorted({*group.lanes, *moved})
         group.reached = max(group.reached, *(alert.anomaly.escalation for alert in alerts))
 
-    def _put_off_late(self, channel: Channel, terms: Terms, alert: Alert, now: int) -> None:
+    def _put_off_late(self, channel: ChannelMemory, terms: Terms, alert: Alert, now: int) -> None:
         # One digest at once, and then one an hour: who catches up with a lot finds it bit by bit.
         lately = channel.late_at is not None and channel.late_at <= now < channel.late_at + HOUR_NS
         if channel.late_at != now and not lately:
             channel.late_at = now
         at = now + GATHER_NS if channel.late_at == now else (now // HOUR_NS + 1) * HOUR_NS
-        self._put_off(terms.channel, channel, [alert], at, "late")
+        self._put_off(channel, terms, [alert], at, "late")
 
-    def _put_off(self, name: str, channel: Channel, alerts: list[Alert], at: int, why: str) -> None:
+    def _put_off(self, channel: ChannelMemory, terms: Terms, alerts: list[Alert], at: int, why: str) -> None:
         channel.digest_at = at if channel.digest_at is None else min(channel.digest_at, at)
         for alert in alerts:
-            self._changed.add(_page(name, channel.waiting))
-            self._digests.setdefault(name, []).append(alert)
-            channel.waiting += 1
-            self._decide(replace(alert, reason=f"{why}: for the digest of {clock(channel.digest_at, '%H:%M')}"))
+            full = self._piles.add(_pile(terms.channel, DIGEST), alert) // MOST
+            due = (channel.digest_at // HOUR_NS + full) * HOUR_NS if full else channel.digest_at
+            told = day_clock(due, alert.at)[: -len(":00")]
+            self._decide(replace(alert, reason=f"{why}: for the digest of {told}"))
 
-    def _send_digest(self, name: str, channel: Channel, terms: Terms, at: int) -> None:
-        alerts = self._digests.pop(name)
-        self._changed |= {_page(name, start) for start in range(0, len(alerts), PAGE)}
-        channel.waiting, channel.digest_at = 0, None
-        age_s = (max(at, self._memory.now) - min(alert.at for alert in alerts)) / NS
-        note = f"Nobody watched for up to {duration(age_s)}." if age_s > (terms.late_ns + HOUR_NS) / NS else ""
-        self._send("digest", terms.channel, at, alerts, f": the digest of {clock(at, '%H:%M')}", note=note)
+    def _send_digest(self, channel: ChannelMemory, terms: Terms, at: int, now: int) -> None:
+        alerts = self._piles.take(_pile(terms.channel, DIGEST))
+        left = self._piles.count(_pile(terms.channel, DIGEST))
+        channel.digest_at = (now // HOUR_NS + 1) * HOUR_NS if left else None
+        age_s = (now - min(alert.at for alert in alerts)) / NS
+        notes = [f"This goes back {duration(age_s)}."] if age_s > (terms.late_ns + HOUR_NS) / NS else []
+        notes += [f"{number(left, 0)} more in the next digests, one an hour."] if left else []
+        about = f": the digest of {clock(at, '%H:%M')}"
+        self._send("digest", terms.channel, at, alerts, about, note=" ".join(notes))
 
     def _send(self, kind: MessageKind, channel: str, at: int, alerts: list[Alert], about: str, **told: Any) -> None:
         self._memory.number += 1
@@ -307,12 +291,21 @@ class Desk:
         if not lane:
             del self._memory.ill[name]
 
-    def _close(self, name: str, channel: Channel) -> None:
-        digest = self._digests.pop(name, [])
-        self._changed |= {_page(name, start) for start in range(0, len(digest), PAGE)}
-        for alert in [alert for group in channel.groups.values() for alert in group.waiting] + digest:
-            self._decide(replace(alert, verdict="undelivered", reason="its channel was removed before it was told"))
+    def _close(self, name: str, channel: ChannelMemory) -> None:
+        for pile in [_pile(name, event) for event in (*channel.groups, DIGEST)]:
+            while alerts := self._piles.take(pile):
+                for alert in alerts:
+                    self._decide(
+                        replace(alert, verdict="undelivered", reason="its channel was removed before it was told")
+                    )
 
 
-def _page(channel: str, position: int) -> str:
-    return f"/{channel}/{position // PAGE}"
+def _pile(channel: str, event: str) -> str:
+    return f"/{channel}/{event}"
+
+
+def _cool(told: dict[str, dict[str, Told]], lane: str, past: int) -> None:
+    # Forget what has cooled down, by the lane's own clock.
+    recent = {rule: each for rule, each in told.pop(lane, {}).items() if each.at > past}
+    if recent:
+        told[lane] = recent

@@ -119,7 +119,7 @@ def examples() -> Iterable[Message]:
     elsewhere = replace(OVER, id="g0", venue="kraken")
     for kind in ("market", "digest"):
         yield _message(kind, [GROWN, elsewhere])
-        yield _message(kind, [*many, *rising, elsewhere], update=True, note="Nobody watched for up to 3 h.")
+        yield _message(kind, [*many, *rising, elsewhere], update=True, note="This goes back 3 h.")
         yield _message(kind, [*silent, GAP])
     yield _message("sample", [])
 

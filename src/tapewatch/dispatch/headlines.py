@@ -28,16 +28,16 @@ from tapewatch.words import RULES, SEVERITIES, held_s, peak_words
 NAMED_MAX: Final = 3
 """Symbols that a subject names; more of them are a market-wide event, and are counted."""
 
-MINUTE_NS, HOUR_NS = 60 * NS, 3_600 * NS
+MINUTE_NS, HOUR_NS, DAY_NS = 60 * NS, 3_600 * NS, 86_400 * NS
 
 Named = Callable[[Anomaly], str]
 """How a message names an anomaly's symbol: with its venue where there are several."""
 
-Group = Sequence[Anomaly]
+Line = Sequence[Anomaly]
 """One line of a list: anomalies of one symbol, or one silence of many; the first of them stands for all."""
 
 
-def grouped(anomalies: Sequence[Anomaly], *, past: bool = False) -> list[Group]:
+def grouped(anomalies: Sequence[Anomaly], *, past: bool = False) -> list[Line]:
     """Put together what a list tells in one line: a symbol's market anomalies, its gaps, the silence of a venue.
 
     Parameters
@@ -47,7 +47,7 @@ def grouped(anomalies: Sequence[Anomaly], *, past: bool = False) -> list[Group]:
 
     Returns
     -------
-    list of Group
+    list of Line
         Moves first, then distances from a mean, silences and gaps; of each the largest first.
     """
     groups: dict[tuple[str, ...], list[Anomaly]] = {}
@@ -89,13 +89,17 @@ def subject(message: Message, anomalies: Sequence[Anomaly], first: Anomaly, name
 def span(message: Message) -> tuple[str, str]:
     """Say which time a digest covers: whole hours where it was written at the end of one, else minutes.
 
+    What is more than one day has its dates; midnight ends the day before it.
+
     >>> span(Message(1, "desk", "digest", at=15 * HOUR_NS, alerts=()))
     ('15:00', '15:00')
     """
     whole = message.at % HOUR_NS < MINUTE_NS
     step = HOUR_NS if whole else MINUTE_NS
     first = min((alert.at for alert in message.alerts), default=message.at)
-    return clock(first // step * step, "%H:%M"), clock(message.at // step * step, "%H:%M")
+    since, until = first // step * step, message.at // step * step
+    form = "%H:%M" if since // DAY_NS == max(since, until - 1) // DAY_NS else "%m-%d %H:%M"
+    return clock(since, form), clock(until, form)
 
 
 def _part(anomaly: Anomaly) -> int:
@@ -119,7 +123,7 @@ def _one(anomaly: Anomaly, named: Named, fresh: Collection[str]) -> str:
     return f"{name} now {size(anomaly)} {from_mean(anomaly)}".rstrip() + f"{against_limit(anomaly)}"
 
 
-def _market(groups: Sequence[Group], named: Named, update: str) -> str:
+def _market(groups: Sequence[Line], named: Named, update: str) -> str:
     firsts = [group[0] for group in groups]
     over = all(each.ended_ts is not None for each in firsts)
     if len(firsts) <= NAMED_MAX:
@@ -142,7 +146,7 @@ def _moved(anomaly: Anomaly, named: Named) -> str:
     return f"{named(anomaly)} {move(anomaly)} {from_mean(anomaly)}".rstrip()
 
 
-def _way(groups: Sequence[Group]) -> str:
+def _way(groups: Sequence[Line]) -> str:
     # Of a few that are named, the way of the first; of many, the way that most of them went, or both.
     open_now = [group[0] for group in groups if group[0].ended_ts is None]
     if not open_now:
@@ -156,7 +160,7 @@ def _way(groups: Sequence[Group]) -> str:
     return max((arrow(each) for each in way), key=len)
 
 
-def _feeds(groups: Sequence[Group], named: Named) -> list[str]:
+def _feeds(groups: Sequence[Line], named: Named) -> list[str]:
     silent = [each for group in groups for each in group if each.rule == "silent_feed"]
     gaps = [group[0] for group in groups if group[0].rule != "silent_feed"]
     parts = [_silence(silent, named)] if silent else []

@@ -3,7 +3,6 @@
 import msgspec
 from msgspec import Struct
 
-from tapewatch.alert import Alert
 from tapewatch.dispatch.stages import Told
 
 VERSION = 1
@@ -35,7 +34,6 @@ class Group(Struct):
     due: int | None
     update_at: int
     span: int
-    waiting: list[Alert] = msgspec.field(default_factory=list)
     lanes: list[str] = msgspec.field(default_factory=list)
     reached: int = 0
     messages: int = 0
@@ -50,43 +48,40 @@ class Group(Struct):
         self.due = moment if self.due is None else min(self.due, moment)
 
 
-class Channel(Struct):
+class ChannelMemory(Struct):
     """What the desk remembers of one channel.
 
     Attributes
     ----------
     told, named
-        See `Scene`.
+        See `Scene`. A lane's are forgotten when they have cooled down by its own clock: lanes need not keep step, and
+        a clock that was ahead once may not make the others forget. So there are at most as many as lanes times rules.
     groups
         By kind of anomaly: an exchange that falls silent is another event than a market that falls; and what ends is
         told together, but with no beginning.
-    hour, spent
-        The clock hour of the last message, and how many it had.
-    waiting, digest_at
-        How many wait for a digest, and when that is due.
+    spent
+        Clock hour → how many messages it had; of the hours around the last message's.
+    digest_at
+        When the next digest is due; None: nothing waits for one.
     late_at
         When a digest of what was late was put together last.
     """
 
-    told: dict[str, Told] = msgspec.field(default_factory=dict)
+    told: dict[str, dict[str, Told]] = msgspec.field(default_factory=dict)
     named: dict[str, int] = msgspec.field(default_factory=dict)
     groups: dict[str, Group] = msgspec.field(default_factory=dict)
-    hour: int = -1
-    spent: int = 0
-    waiting: int = 0
+    spent: dict[int, int] = msgspec.field(default_factory=dict)
     digest_at: int | None = None
     late_at: int | None = None
 
 
 class Memory(Struct):
-    """All that the desk must not forget but what waits for digests, which may be much and stands in pages of its own.
+    """All that the desk must not forget but what waits to be told, which may be much and stands in pages of its own.
 
     Attributes
     ----------
     position
         Number of the last change that was taken, by ``seq``.
-    now
-        Latest moment that it has heard of, ns by the lanes' clock.
     number
         Of the last message.
     ill
@@ -95,7 +90,6 @@ class Memory(Struct):
 
     version: int = VERSION
     position: int = 0
-    now: int = 0
     number: int = 0
     ill: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
-    channels: dict[str, Channel] = msgspec.field(default_factory=dict)
+    channels: dict[str, ChannelMemory] = msgspec.field(default_factory=dict)

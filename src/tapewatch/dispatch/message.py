@@ -3,6 +3,7 @@
 Words are made in `telling`, looks in the templates beside this file; a person's own templates win, file by file.
 """
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from html import escape
 from pathlib import Path
@@ -27,9 +28,13 @@ from tapewatch.dispatch.stationery import (
     render,
 )
 from tapewatch.dispatch.telling import Page, last_of, leading, page
+from tapewatch.figures import clock, day_clock
 from tapewatch.model import Anomaly
 
 SUBJECT_MAX: Final = 200
+
+BUNDLED_MAX: Final = 100
+"""Messages that are listed where several go out as one."""
 
 
 def lead(message: Message) -> Anomaly:
@@ -93,6 +98,31 @@ class Writer:
         text = "\n".join([*lines, "tapewatch could not word this alert; its log says why.", self._dashboard])
         return Letter(
             _key(message), f"Alert: {names}"[:SUBJECT_MAX], text, in_markdown(text), f"<pre>{escape(text)}</pre>"
+        )
+
+    def bundle(self, letters: Sequence[tuple[int, Letter]]) -> Letter:
+        """Write one letter of several that have waited for their receiver: their subjects, in their order.
+
+        Parameters
+        ----------
+        letters
+            Each with its moment by the lanes' clock, ns, the first one in front; at least one.
+        """
+        end = letters[-1][0]
+        span = f"{day_clock(letters[0][0], end)}–{clock(end)}"
+        subject = f"{len(letters)} messages that could not be delivered before, {span}"
+        lines = [f"{day_clock(at, end)}  {letter.subject}" for at, letter in letters[:BUNDLED_MAX]]
+        if len(letters) > BUNDLED_MAX:
+            lines.append(f"… and {len(letters) - BUNDLED_MAX} more")
+        link = f"{self._dashboard}/?page=alerts" if self._dashboard else ""
+        text = "\n".join([*lines, *(["", link] if link else [])])
+        listed = "\n".join(f"- {in_markdown(line)}" for line in lines)
+        markdown = f"{listed}\n\n{link}" if link else listed
+        rows = "".join(f"<li>{escape(line)}</li>" for line in lines)
+        anchor = f'<p><a href="{escape(link)}">Alerts</a></p>' if link else ""
+        keys = " ".join(letter.key for _, letter in letters)
+        return Letter(
+            blake2b(keys.encode(), digest_size=16).hexdigest(), subject, text, markdown, f"<ul>{rows}</ul>{anchor}"
         )
 
     def _part(self, name: str, said: Page) -> str:

@@ -121,7 +121,8 @@ def limit(anomaly: Anomaly) -> str:
 
 def as_opened(anomaly: Anomaly) -> bool:
     """Tell whether it still stands as it opened, so that the sentence of its opening says all."""
-    return anomaly.ended_ts is None and anomaly.peak_ts == anomaly.opened_ts
+    as_it_was = (anomaly.observed, anomaly.opened_ts) == (anomaly.peak_observed, anomaly.peak_ts)
+    return anomaly.ended_ts is None and as_it_was
 
 
 def sentence(anomaly: Anomaly, now: int) -> str:

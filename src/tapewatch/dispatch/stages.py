@@ -36,7 +36,7 @@ class Terms(Struct, frozen=True):
     ends
         Tell ends, too.
     cool_down_ns
-        Quiet of one rule on one symbol after it was told.
+        Quiet of one rule on one symbol after it was taken up to be told.
     budget
         Messages in a clock hour; what comes beyond goes into a digest at its end.
     free_step
@@ -63,8 +63,8 @@ class Terms(Struct, frozen=True):
     late_ns: int = 3_600 * NS
 
 
-class Told(Struct, frozen=True):
-    """When a rule on a symbol was last told, ns by the lanes' clock, and how many steps of escalation that said."""
+class Told(Struct, frozen=True, array_like=True):
+    """When a rule on a symbol was last taken up to be told, ns by the lanes' clock, at how many steps of escalation."""
 
     at: int
     escalation: int
@@ -80,7 +80,7 @@ class Scene(Struct, frozen=True):
     ill
         Lane → id of a feed anomaly that is open on it → its rule.
     told
-        `topic` → when it was last told to the channel.
+        Lane → rule → when it was last taken up to be told to the channel.
     named
         Ids of the open anomalies that a message to the channel has named.
     now
@@ -90,7 +90,7 @@ class Scene(Struct, frozen=True):
     terms: Terms
     silences: Sequence[Silence]
     ill: Mapping[str, Mapping[str, str]]
-    told: Mapping[str, Told]
+    told: Mapping[str, Mapping[str, Told]]
     named: Mapping[str, int]
     now: int | None = None
 
@@ -147,26 +147,20 @@ def inhibit(alert: Alert, scene: Scene) -> Alert:
 
 
 def cool_down(alert: Alert, scene: Scene) -> Alert:
-    """Ask whether the same rule on the same symbol was told lately; what has escalated higher breaks through."""
-    told = scene.told.get(topic(alert))
+    """Ask whether the same rule on the same symbol was taken up lately; what has escalated higher breaks through."""
+    told = scene.told.get(lane_of(alert), {}).get(alert.anomaly.rule)
     if told is None or alert.occasion == "ended" or alert.anomaly.escalation > told.escalation:
         return alert
     until = told.at + scene.terms.cool_down_ns
     if not told.at <= alert.at < until:
         return alert
     reached = f", {2**told.escalation}× the limit" if told.escalation else ""
-    return _judged(
-        alert, "cooling", f"cooling down until {day_clock(until, alert.at)}: told at {clock(told.at)}{reached}"
-    )
+    taken = f"taken up at {clock(told.at)}{reached}"  # it may still wait for its event or digest
+    return _judged(alert, "cooling", f"cooling down until {day_clock(until, alert.at)}: {taken}")
 
 
 STAGES: Final[tuple[Stage, ...]] = (route, silence, inhibit, cool_down)
 """In the order in which they are asked."""
-
-
-def topic(alert: Alert) -> str:
-    """Name what cools down together: a rule on a lane."""
-    return f"{alert.anomaly.rule} {lane_of(alert)}"
 
 
 def lane_of(alert: Alert) -> str:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from tapewatch.alert import Alert, Message, MessageKind
 from tapewatch.dispatch import phrases
-from tapewatch.dispatch.headlines import Group, grouped, span, subject
+from tapewatch.dispatch.headlines import Line, grouped, span, subject
 from tapewatch.dispatch.phrases import against_limit, names_words, plain, ranked
 from tapewatch.figures import clock, day_clock
 from tapewatch.model import Anomaly
@@ -155,7 +155,7 @@ class Page(Struct, frozen=True):
         "2025-10-10", in UTC.
     since, until
         Time of its first and of its last alert, "14:58:01" in UTC; of a digest the hours or minutes that it covers,
-        "14:00".
+        "14:00", with their dates where they are of several days.
     venues
         "coinbase", "coinbase and kraken", "3 venues".
     lead
@@ -275,7 +275,7 @@ def _tally(anomalies: Sequence[Anomaly]) -> Iterable[Tally]:
             yield Tally(SHAPES[severity], severity.capitalize(), count)
 
 
-def _facts(told: Item, members: Group, items: "_Items") -> Iterable[Fact]:
+def _facts(told: Item, members: Line, items: "_Items") -> Iterable[Fact]:
     first = told.anomaly
     if told.quality:
         yield Fact("Quality", told.quality)
@@ -308,7 +308,7 @@ class _Items:
         symbol = plain(anomaly.symbol)
         return f"{symbol} on {plain(anomaly.venue)}" if self._several else symbol
 
-    def row(self, members: Group) -> Item:
+    def row(self, members: Line) -> Item:
         lanes = {(each.venue, each.symbol) for each in members}
         item = replace(
             self.item(members[0]),
