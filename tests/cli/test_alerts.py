@@ -56,7 +56,7 @@ def db(tmp_path: Path) -> str:
     ]
     outbox = Outbox.open(path)
     outbox.stand([PHONE], AT)
-    outbox.commit(Decision(3, {"": b"{}"}, AT, alerts, [POST]))
+    outbox.commit(Decision(3, AT, {"": b"{}"}, alerts, [POST]))
     failed = Attempt(1, AT + NS, 12.0, accepted=False, outcome="HTTP 500")
     outbox.tried(replace(POST, attempts=1, error="HTTP 500"), failed, PHONE)
     outbox.close()
@@ -75,8 +75,8 @@ def test_list_tells_what_was_told_and_what_was_not_and_why(run: Run, db: str) ->
     held, waiting = out.splitlines()[2:]
     assert held.split()[2:5] == ["phone", "BTC-USD", "Fast"]
     assert "4×" not in waiting
-    assert "held back  cooling down until 23:13:20" in held
-    assert "waiting    in message 1" in waiting
+    assert "held back  00000000  cooling down until 23:13:20" in held
+    assert "waiting    00000000  in message 1" in waiting
     _, out, _ = run("alerts", "list", "--last", "all", "--outcome", "not-taken", "--db", db)
     assert "low: this channel takes high alone" in out
     assert len(out.splitlines()) == 3
@@ -113,20 +113,73 @@ def test_channels_tell_how_they_stand(run: Run, db: str) -> None:
 def test_a_silence_is_added_listed_and_ended(run: Run, db: str) -> None:
     assert run("alerts", "silence", "--symbol", "BTC-*", "--for", "2h", "--note", "Fed", "--db", db)[:2] == (
         0,
-        "silent for 2 h, until 2023-11-15 00:13:20 UTC\n",
+        "nothing is told of BTC-* for 2 h, until 2023-11-15 00:13:20 UTC\n",
     )
     _, out, _ = run("alerts", "silences", "--db", db)
-    assert " 1  holds  2023-11-14 22:13:20  2023-11-15 00:13:20  BTC-*    Fed" in out
+    assert " 1  active  2023-11-14 22:13:20  2023-11-15 00:13:20  BTC-*    Fed" in out
     assert run("alerts", "unsilence", "1", "--db", db)[1] == "silence 1 (BTC-*) ends now\n"
-    assert " 1  over" in run("alerts", "silences", "--db", db)[1]
+    assert " 1  past" in run("alerts", "silences", "--db", db)[1]
     assert run("alerts", "unsilence", "1", "--db", db)[0] == 1
     assert run("alerts", "unsilence", "7", "--db", db)[2] == "tapewatch: there is no silence 7\n"
     code, _, error = run("alerts", "silence", "--for", "soon", "--db", db)
     assert (code, error) == (2, "tapewatch: --for expects a span such as 5m, 1h, 24h or 7d, found 'soon'\n")
 
 
-def test_only_what_was_given_up_is_tried_again(run: Run, db: str) -> None:
-    assert run("alerts", "retry", "1", "--db", db) == (1, "", "tapewatch: there is no undelivered message 1\n")
+def test_a_silence_can_be_planned_and_steers_no_terminal(run: Run, db: str) -> None:
+    span = ("--from", "2023-11-15 14:00", "--until", "2023-11-15T15:30+01:00")
+    note = "[/red] the \x1b[2JFed"
+    code, out, _ = run("alerts", "silence", "--symbol", "btc-*", *span, "--note", note, "--db", db)
+    assert (code, out) == (
+        0,
+        "nothing is told of btc-* from 2023-11-15 14:00:00 for 30 min, until 2023-11-15 14:30:00 UTC\n",
+    )
+    _, out, _ = run("alerts", "silences", "--db", db)
+    assert (
+        " 1  planned  2023-11-15 14:00:00  2023-11-15 14:30:00  btc-*    [/red] the \N{REPLACEMENT CHARACTER}[2JFed"
+        in out
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--severity", "hihg"), "--severity expects high, medium or low, found 'hihg'; did you mean high?"),
+        (("--rule", "pct_spkie"), "'pct_spkie' matches no rule; did you mean pct_spike?"),
+        (("--from", "noon"), "--from expects a moment such as '2026-01-31 14:00', found 'noon'"),
+        (("--for", "1h", "--until", "2023-11-15 14:00"), "expected --for or --until, found both"),
+        (("--until", "2023-11-13 14:00"), "an end within a year from now, and after its beginning, found 2023-11-13"),
+    ],
+)
+def test_a_silence_that_would_silence_nothing_is_refused(
+    run: Run, db: str, arguments: tuple[str, ...], said: str
+) -> None:
+    code, _, error = run("alerts", "silence", *arguments, "--db", db)
+    assert code in (1, 2)
+    assert said in error
+    assert run("alerts", "silences", "--db", db)[1] == "no silence yet\n"
+
+
+def test_only_what_was_given_up_is_tried_again_or_dismissed(run: Run, db: str) -> None:
+    for command in ("retry", "dismiss"):
+        assert run("alerts", command, "1", "--db", db) == (1, "", "tapewatch: there is no undelivered message 1\n")
+    outbox = Outbox.open(db)
+    given_up = replace(POST, state="undelivered", attempts=2, done_ts=AT, error="HTTP 500")
+    outbox.tried(given_up, Attempt(1, AT + NS, 12.0, accepted=False, outcome="HTTP 500"), PHONE)
+    outbox.close()
+    assert "undelivered" in run("alerts", "messages", "--undelivered", "--db", db)[1]
+    assert run("alerts", "dismiss", "1", "--db", db)[1] == "message 1 is dismissed; it stays in the list of messages\n"
+    assert run("alerts", "messages", "--undelivered", "--db", db)[1] == "no message yet, or none that is like that\n"
+    assert "dismissed" in run("alerts", "messages", "--db", db)[1]
+    assert run("alerts", "retry", "1", "--db", db)[1] == "message 1 is tried again when alerting runs\n"
+
+
+def test_nothing_is_sent_where_a_channel_is_wrong(run: Run, hook: WebReceiver, tmp_path: Path) -> None:
+    good = f'[[alerts.channels]]\nname = "good"\nurl = "json://{hook.host}"\n'
+    (tmp_path / "tapewatch.toml").write_text(f'{good}[[alerts.channels]]\nname = "bad"\nurl_file = "none"\n')
+    code, out, error = run("alerts", "test")
+    assert (code, out) == (2, "")
+    assert 'channel "bad": url_file: none cannot be read' in error
+    assert hook.requests == []
 
 
 def test_a_sample_goes_to_each_channel_and_it_is_said_what_happened(
@@ -173,9 +226,15 @@ def test_a_database_that_is_not_there_is_named(run: Run, hook: WebReceiver, tmp_
 
 def test_a_person_marks_anomalies_and_rules_have_a_precision(run: Run, db: str, tmp_path: Path) -> None:
     first, second = anomaly(1).id, anomaly(2).id
-    assert run("verdicts", "mark", first, "true", "--note", "a listing", "--db", db)[1] == "marked as true\n"
-    assert run("verdicts", "mark", second, "false", "--db", db)[1] == "marked as false\n"
-    assert run("verdicts", "acknowledge", anomaly(3).id, "--db", db)[1] == "acknowledged\n"
+    assert run("verdicts", "mark", first, "true", "--note", "a listing", "--db", db)[1] == f"{first}: marked as true\n"
+    assert run("verdicts", "mark", second, "false", "--db", db)[1] == f"{second}: marked as false\n"
+    assert run("verdicts", "acknowledge", anomaly(3).id, "--db", db)[1] == f"{anomaly(3).id}: acknowledged\n"
+    _, out, _ = run("verdicts", "list", "--db", db)
+    assert [line.split()[3:] for line in out.splitlines()[2:]] == [
+        ["acknowledged"],
+        ["false"],
+        ["true", "a", "listing"],
+    ]
     _, out, _ = run("verdicts", "precision", "--db", db)
     assert out.splitlines()[2].split() == ["all", "time", "Fast", "move", "1", "1", "0", "50", "%"]
     _, out, _ = run("verdicts", "precision", "--by", "week", "--json", "--db", db)
@@ -184,6 +243,9 @@ def test_a_person_marks_anomalies_and_rules_have_a_precision(run: Run, db: str, 
     assert [json.loads(line)["label"] for line in out.splitlines()] == ["true", "false"]
     code, out, _ = run("verdicts", "export", "--format", "csv", "--out", "labels.csv", "--db", db)
     assert (code, out) == (0, "")
+    assert (
+        run("verdicts", "export", "--out", "labels.csv", "--format", "csv", "--db", db)[2] == "written to labels.csv\n"
+    )
     assert (tmp_path / "labels.csv").read_text().splitlines()[1].startswith(f"{first},coinbase,BTC-USD,pct_spike,high")
 
 

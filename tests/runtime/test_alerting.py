@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from support.databases import Database
 from support.receivers import WebReceiver, answer, reset_after
 from support.tellers import EVERYTHING, Happening, channel, config, eventually, telling
 from tapewatch.errors import ConfigError
-from tapewatch.runtime.asking import ask
+from tapewatch.runtime.alert_requests import ask
 from tapewatch.store.sql import Reader
 
 
@@ -115,7 +116,7 @@ async def test_people_are_answered_while_it_runs(happening: Happening, database:
     happening.commit()
     async with telling(database.url, config(channel(hook.host), **EVERYTHING)) as alerting:
         said = await asyncio.to_thread(ask, database.url, "silence", {"for_s": 3_600, "symbol": "BTC-*"})
-        assert said.startswith("done: silent for 60 min, until ")
+        assert said.startswith("done: nothing is told of BTC-* for 60 min, until ")
         happening.open("BTC-USD")
         ident = happening.open("ETH-USD")
         await eventually(lambda: verdicts(database) == ["silenced", "sent"])
@@ -141,13 +142,20 @@ async def test_people_are_answered_while_it_runs(happening: Happening, database:
 def test_people_are_answered_where_nobody_tells_anything(happening: Happening, database: Database) -> None:
     ident = happening.open()
     assert ask(database.url, "mark", {"anomaly": ident}) == "done: acknowledged"
-    assert ask(database.url, "silence", {"for_s": 60}).startswith("done: silent for 60 s")
+    assert ask(database.url, "silence", {"for_s": 60}).startswith("done: nothing is told of everything for 60 s")
     assert ask(database.url, "silence", {"for_s": -1}).startswith("refused: Expected `float` > 0.0")
     assert ask(database.url, "sample", {"channel": "hook"}).startswith(
         "refused: nobody tells anything now; start tapewatch alerts run"
     )
     assert ask(database.url, "retry", {"message": 7}) == "refused: there is no undelivered message 7"
     assert database.rows("SELECT count(*) FROM alerts") == [(0,)], "who answers does not judge"
+
+
+def test_whoever_asks_while_another_one_does_is_answered_too(happening: Happening, database: Database) -> None:
+    happening.commit()
+    with ThreadPoolExecutor(6) as pool:
+        said = list(pool.map(lambda number: ask(database.url, "retry", {"message": number}), range(1, 7)))
+    assert said == [f"refused: there is no undelivered message {number}" for number in range(1, 7)]
 
 
 async def test_an_undelivered_message_is_never_forgotten_and_can_be_tried_again(
@@ -174,6 +182,11 @@ async def test_what_waits_for_a_channel_that_is_no_more_ends_with_a_reason(
         await eventually(lambda: database.rows("SELECT attempts FROM messages") == [(1,)])
     async with telling(database.url, config(channel(hook.host, "another"))):
         await eventually(lambda: verdicts(database) == ["undelivered"])
+        said = await asyncio.to_thread(ask, database.url, "retry", {"message": 1})
+        assert said == "refused: there is no channel 'hook' any more, to which message 1 was to go; dismiss it"
+        said = await asyncio.to_thread(ask, database.url, "dismiss", {"message": 1})
+        assert said == "done: message 1 is dismissed; it stays in the list of messages"
+    assert database.rows("SELECT state FROM messages") == [("dismissed",)]
     assert database.rows("SELECT reason FROM alerts") == [("not delivered: its channel was removed",)]
     assert database.rows("SELECT name FROM channels") == [("another",)]
 

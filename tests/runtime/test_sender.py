@@ -16,6 +16,7 @@ from tapewatch.errors import DatabaseAwayError
 from tapewatch.model import NS, Severity
 from tapewatch.runtime.sender import Sender
 from tapewatch.store.records import Attempt, ChannelRow, Post
+from tapewatch.telemetry import REGISTRY
 
 AT = 1_700_000_000 * NS
 ACCEPTED = Receipt(accepted=True, outcome="accepted")
@@ -56,15 +57,22 @@ class Rig:
     outbox: list[Post] = field(default_factory=list)
     sender: Sender = field(init=False)
 
-    def make(self, *, chart_of: Callable[[str], bytes | None] = lambda _: b"png", keep_trying_s: float = DAY_S) -> None:
+    def make(
+        self,
+        *,
+        stood: ChannelRow | None = None,
+        chart_of: Callable[[str], bytes | None] = lambda _: b"png",
+        keep_trying_s: float = DAY_S,
+    ) -> None:
         self.sender = Sender(
             self.phone,
             "high alone: all rules",
-            None,
+            stood,
             record=self.record,
             load=self.load,
             waiting=len(self.outbox),
             chart_of=chart_of,
+            bundle=lambda letters: Letter("all", f"{len(letters)} in one", "", "", ""),
             clock=self.time,
             say=lambda _, words: self.said.append(words),
             keep_trying_s=keep_trying_s,
@@ -128,6 +136,26 @@ async def test_what_is_not_accepted_is_tried_again_later_and_told_once(rig: Rig)
     assert len({row.since_ts for *_, row in rig.stored[:3]}) == 1, "since when it fails"
 
 
+async def test_what_waited_for_a_dead_receiver_goes_out_as_one_when_it_is_back(rig: Rig) -> None:
+    rig.phone.answers = [Receipt(accepted=False, outcome="connection refused")] * 9
+    for number in range(1, 5):
+        rig.sender.put(post(number))
+    async with rig.running():
+        for count in range(1, 10):
+            await rig.tried(count)
+            await rig.time.advance(61)
+            if count == 8:
+                rig.sender.put(post(5, made_ts=rig.time.now_ns()))
+        await rig.tried(14)
+    assert [subject for subject, _ in rig.phone.got[-2:]] == ["4 in one", "subject 5"]
+    ended = [(done.number, done.state, attempt.outcome) for done, attempt, _ in rig.stored[9:]]
+    assert sorted(ended) == [
+        *((number, "sent", "accepted, 4 messages in one") for number in range(1, 5)),
+        (5, "sent", "accepted"),
+    ]
+    assert rig.sender.waiting == 0
+
+
 async def test_a_receiver_that_asks_for_time_gets_it(rig: Rig) -> None:
     rig.phone.answers = [Receipt(accepted=False, outcome="HTTP 429", retry_after_s=30)]
     rig.sender.put(post(1))
@@ -165,6 +193,67 @@ async def test_one_message_that_is_refused_for_good_does_not_hold_up_the_others(
         await rig.time.advance(1.1)
         await rig.tried(2)
     assert rig.phone.got[1][0] == "subject 2"
+
+
+async def test_a_channel_that_refuses_for_good_is_reported_at_its_second_refusal(rig: Rig) -> None:
+    rig.phone.answers = [Receipt(accepted=False, outcome="HTTP 401", permanent=True)] * 9
+    rig.sender.put(post(1))
+    async with rig.running():
+        await rig.tried(1)
+        assert rig.said == []
+        for count in range(2, 6):
+            await rig.time.advance(301)
+            await rig.tried(count)
+    assert rig.said == ["phone accepts nothing: HTTP 401; its messages wait, all others go on"]
+    assert rig.stored[-1][2].state == "failing"
+
+
+async def test_a_message_that_is_refused_while_others_are_accepted_is_its_own_fault_for_good(rig: Rig) -> None:
+    refused = Receipt(accepted=False, outcome="HTTP 413", permanent=True)
+    rig.phone.answers = [refused, ACCEPTED, refused, refused, refused]
+    rig.sender.put(post(1))
+    async with rig.running():
+        await rig.tried(1)
+        rig.sender.put(post(2))
+        for count in range(2, 6):
+            await rig.tried(count)
+            await rig.time.advance(301)
+    assert rig.said == []
+    assert [(done.number, done.state) for done, *_ in rig.stored[:4]] == [
+        (1, "waiting"),
+        (2, "sent"),
+        (1, "waiting"),
+        (1, "waiting"),
+    ]
+    assert rig.stored[-1][2].state == "working"
+    assert REGISTRY.get_sample_value("tapewatch_channel_up", {"channel": "phone"}) == 1
+
+
+async def test_one_that_was_asked_for_again_is_tried_for_a_day_from_then_on_and_says_its_age(rig: Rig) -> None:
+    rig.phone.answers = [Receipt(accepted=False, outcome="HTTP 500")]
+    rig.sender.put(post(1, made_ts=AT - 2 * round(DAY_S) * NS, again_ts=AT))
+    async with rig.running():
+        await rig.tried(1)
+        await rig.time.advance(10)
+        await rig.tried(2)
+    assert rig.stored[-1][0].state == "sent"
+    assert rig.phone.got == [("[2 d late] subject 1", None)] * 2
+
+
+async def test_a_stop_waits_until_what_was_accepted_is_stored(rig: Rig) -> None:
+    busy, stored = asyncio.Event(), rig.record
+
+    async def slow(*stored_with: object) -> int:
+        busy.set()
+        await asyncio.sleep(0.05)
+        return await stored(*stored_with)  # type: ignore[arg-type]
+
+    rig.record = slow  # type: ignore[method-assign]
+    rig.make()
+    rig.sender.put(post(1))
+    async with rig.running():
+        await busy.wait()
+    assert [done.state for done, *_ in rig.stored] == ["sent"]
 
 
 async def test_after_a_day_a_message_is_given_up(rig: Rig) -> None:
@@ -255,6 +344,19 @@ async def test_what_waits_is_read_from_the_outbox_a_part_at_a_time(rig: Rig, mon
     assert rig.sender.waiting == 0
 
 
+async def test_one_that_waits_for_its_next_try_keeps_none_in_the_outbox(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tapewatch.runtime.sender.HELD_MAX", 2)
+    rig.phone.answers = [Receipt(accepted=False, outcome="HTTP 400", permanent=True)]
+    rig.outbox = [post(number) for number in range(1, 6)]
+    rig.make()
+    async with rig.running():
+        await rig.tried(5)
+    assert [subject for subject, _ in rig.phone.got] == [f"subject {number}" for number in range(1, 6)]
+    assert rig.sender.waiting == 1
+
+
 async def test_how_a_channel_stood_is_known_after_a_restart(rig: Rig) -> None:
     stood = ChannelRow("phone", "JSON", "old words", "failing", AT - 5, AT - 9, "HTTP 500")
     common = {
@@ -262,6 +364,7 @@ async def test_how_a_channel_stood_is_known_after_a_restart(rig: Rig) -> None:
         "load": rig.load,
         "waiting": 0,
         "chart_of": lambda _: None,
+        "bundle": lambda letters: letters[0][1],
         "clock": rig.time,
         "say": lambda *_: None,
     }
@@ -269,6 +372,19 @@ async def test_how_a_channel_stood_is_known_after_a_restart(rig: Rig) -> None:
     assert sender.row == replace(stood, takes="new words")
     other = Sender(replace_service(rig.phone), "new words", stood, **common, keep_trying_s=DAY_S)  # type: ignore[arg-type]
     assert other.row.state == "unused", "another service under the same name"
+
+
+async def test_a_channel_that_failed_before_a_restart_is_not_reported_again(rig: Rig) -> None:
+    stood = ChannelRow("phone", "JSON", "all", "failing", AT - 5, None, "HTTP 500")
+    rig.phone.answers = [Receipt(accepted=False, outcome="HTTP 500")]
+    rig.make(stood=stood)
+    rig.sender.put(post(1))
+    async with rig.running():
+        await rig.tried(1)
+        assert rig.stored[-1][2].since_ts == AT - 5
+        await rig.time.advance(10)
+        await rig.tried(2)
+    assert rig.said == ["phone accepts messages again"]
 
 
 def replace_service(phone: Phone) -> Phone:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -11,14 +12,15 @@ from support.records import anomaly, change
 from tapewatch.alert import Alert, Letter, Mark, Silence
 from tapewatch.errors import DatabaseAwayError, StoreError
 from tapewatch.model import NS
-from tapewatch.store.outbox import Outbox
-from tapewatch.store.records import Answer, Attempt, ChannelRow, Clock, Commit, Decision, Post
+from tapewatch.store.outbox import Outbox, forget_channels
+from tapewatch.store.records import Answer, Attempt, ChannelRow, Clock, Commit, Decision, Post, Source
 from tapewatch.store.sql import Store
 
 AT = 1_700_000_000 * NS
 LETTER = Letter("key-1", "▼ DOGE-USD fell", "text\0torn", "**bold**", "<b>bold</b>")
 POST = Post(1, "phone", "symbol", AT, AT + 1, LETTER, "high", anomaly(1).id)
 WORKING = ChannelRow("phone", "JSON", "high alone: all rules", "working", AT, AT)
+TRIED = Attempt(1, AT + 2, 3.5, accepted=False, outcome="HTTP 500")
 
 
 def alert(seq: int, **fields: object) -> Alert:
@@ -67,18 +69,18 @@ def test_a_change_that_cannot_be_read_is_passed_over(outbox: Outbox, database: D
 
 def test_what_was_accepted_stays_so(outbox: Outbox, database: Database) -> None:
     outbox.commit(decision())
-    outbox.tried(replace(POST, state="sent", done_ts=AT + 1), None, None)
-    assert outbox.tried(replace(POST, attempts=2, error="HTTP 500"), None, None) == 0
+    outbox.tried(replace(POST, state="sent", done_ts=AT + 1), TRIED, WORKING)
+    assert outbox.tried(replace(POST, attempts=2, error="HTTP 500"), TRIED, WORKING) == 0
     assert database.rows("SELECT state, error FROM messages") == [("sent", "")]
 
 
 def test_two_that_start_at_once_make_the_tables_once(database: Database) -> None:
     place = database.another()
-    if place.url.startswith("postgresql"):
-        with ThreadPoolExecutor(6) as pool:
-            stores = [pool.submit(Outbox.open if number % 2 else Store.open, place.url) for number in range(2)]
-            for store in stores:
-                store.result().close()
+    if not place.url.startswith("postgresql"):
+        Path(place.url).touch()  # where the one that makes the file stands before it has made the tables
+    with ThreadPoolExecutor(2) as pool:
+        for opened in [pool.submit(Store.open, place.url), pool.submit(Outbox.open, place.url)]:
+            opened.result().close()
 
 
 def test_what_fails_stores_nothing(outbox: Outbox, database: Database) -> None:
@@ -90,7 +92,7 @@ def test_what_fails_stores_nothing(outbox: Outbox, database: Database) -> None:
 
 
 def test_a_new_outbox_has_read_nothing_and_remembers_nothing(outbox: Outbox) -> None:
-    assert outbox.kept() == (0, {}, {}, [], None)
+    assert outbox.kept() == (0, {}, {}, [])
     fresh = outbox.fresh(0, 10)
     assert [(seq, each.anomaly.id) for seq, each in fresh.changes] == [(1, anomaly(1).id), (2, anomaly(2).id)]
     assert [seq for seq, _ in outbox.fresh(1, 10).changes] == [2]
@@ -124,7 +126,7 @@ def test_alerts_have_their_verdict_when_the_message_was_accepted(
 def test_what_is_given_up_says_why_and_can_be_tried_again(outbox: Outbox, database: Database) -> None:
     outbox.commit(decision())
     ended = replace(POST, state="undelivered", attempts=40, done_ts=AT + 99, error="connection refused")
-    outbox.tried(ended, None, None)
+    outbox.tried(ended, TRIED, WORKING)
     assert outbox.undelivered(1) == "phone"
     assert outbox.undelivered(2) is None
     assert database.rows("SELECT verdict, reason FROM alerts") == [
@@ -132,8 +134,50 @@ def test_what_is_given_up_says_why_and_can_be_tried_again(outbox: Outbox, databa
     ]
     outbox.commit(decision(position=2, judged_ts=AT + 200, alerts=(), posts=(), retries=[1]))
     (again,) = outbox.some([1])
-    assert (again.state, again.made_ts, again.next_try_ts, again.done_ts) == ("waiting", AT + 200, AT + 200, None)
+    assert (again.state, again.again_ts, again.next_try_ts, again.done_ts) == ("waiting", AT + 200, AT + 200, None)
+    assert again.made_ts == POST.made_ts, "it says how old it is"
     assert database.rows("SELECT verdict FROM alerts") == [(None,)]
+
+
+def test_what_is_dismissed_stays_and_can_still_be_tried_again(outbox: Outbox, database: Database) -> None:
+    outbox.commit(decision(alerts=[alert(1), alert(2, message=2)], posts=[POST, replace(POST, number=2)]))
+    outbox.tried(replace(POST, state="undelivered", done_ts=AT + 99, error="gone"), TRIED, WORKING)
+    outbox.commit(decision(position=2, alerts=(), posts=(), dismissed=[1, 2]))
+    assert database.rows("SELECT number, state FROM messages ORDER BY 1") == [(1, "dismissed"), (2, "waiting")]
+    assert database.rows("SELECT verdict FROM alerts WHERE message = 1") == [("undelivered",)]
+    assert outbox.undelivered(1) == "phone"
+
+
+def test_who_begins_on_an_old_database_tells_nobody_what_is_over_a_day_ago(database: Database) -> None:
+    store = Store.open(database.url)
+    late = AT + 86_401 * NS
+    store.commit(Commit(Clock(late, late), changes=[change(1), replace(change(2), at=late)]))
+    store.close()
+    outbox = Outbox.open(database.url)
+    assert outbox.kept().position == 1
+    outbox.close()
+
+
+def test_a_silence_is_known_as_long_as_what_it_covers_is_not_read(outbox: Outbox, database: Database) -> None:
+    outbox.commit(decision(silences=[Silence(0, AT - NS, AT + NS)]))
+    store = Store.open(database.url)
+    store.commit(Commit(Clock(AT + 3 * 86_400 * NS, AT), changes=[]))
+    store.close()
+    assert [each.number for each in outbox.fresh(0, 1).silences] == [1]
+    assert outbox.fresh(2, 1).silences == []
+
+
+def test_its_first_writer_makes_no_other_database_of_it(database: Database) -> None:
+    Store.open(database.url).close()
+    outbox = Outbox.open(database.url)
+    assert outbox.fresh(0, 1).source is None
+    source = Source("tape", "a.csv")
+    Store.open(database.url, source=source).close()
+    assert outbox.fresh(0, 1).source == source
+    database.execute("UPDATE meta SET value = replace(value, 'a.csv', 'b.csv') WHERE key = 'source'")
+    with pytest.raises(DatabaseAwayError, match="another database stands there now"):
+        outbox.fresh(0, 1)
+    outbox.close()
 
 
 def test_a_sample_leaves_no_trace_but_how_the_channel_stands(outbox: Outbox, database: Database) -> None:
@@ -149,6 +193,17 @@ def test_channels_that_are_no_more_are_forgotten(outbox: Outbox) -> None:
     assert outbox.kept().channels == [replace(WORKING, state="failing", error="HTTP 500")]
     outbox.stand([], AT)
     assert outbox.kept().channels == []
+
+
+def test_where_all_channels_were_removed_they_are_forgotten_unless_another_tells(
+    outbox: Outbox, database: Database
+) -> None:
+    outbox.stand([WORKING], AT)
+    forget_channels(database.url, AT)
+    assert outbox.kept().channels == [WORKING]
+    outbox.close()
+    forget_channels(database.url, AT)
+    assert database.rows("SELECT count(*) FROM channels") == [(0,)]
 
 
 def test_what_waits_for_a_channel_that_is_no_more_ends_with_a_reason(outbox: Outbox, database: Database) -> None:
@@ -174,10 +229,10 @@ def test_what_is_due_first_is_read_first_and_no_more_than_was_asked_for(outbox: 
 def test_silences_are_numbered_and_ended(outbox: Outbox) -> None:
     hush = Silence(0, AT, AT + 60 * NS, symbol="BTC-*", severity="high", note="the Fed")
     outbox.commit(decision(silences=[hush, replace(hush, symbol="ETH-*")]))
-    first, second = outbox.fresh(0, 0).silences
+    second, first = outbox.fresh(0, 0).silences
     assert (first, second.number) == (replace(hush, number=1), 2)
     outbox.commit(decision(position=2, posts=(), silences=[replace(first, until=AT + 1)]))
-    assert outbox.fresh(0, 0).silences[0].until == AT + 1
+    assert outbox.fresh(0, 0).silences[1].until == AT + 1
 
 
 def test_marks_replace_what_was_said_before(outbox: Outbox) -> None:

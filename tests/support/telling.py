@@ -51,6 +51,7 @@ class Telling:
         self.now_ns = now_ns
         self.number = 0
         self.position = 0
+        self.channels = {row.name: row for row in channels}
         outbox.stand(channels, now_ns)
         outbox.beat(now_ns + 3_600 * NS)  # nobody moves the hand: it shall not be missed for an hour
 
@@ -102,7 +103,8 @@ class Telling:
                 done_ts=now + tried * NS if over else None,
                 next_try_ts=now + 60 * NS,
             )
-            self.outbox.tried(post, Attempt(number, now + (tried - 31) * NS, 184.0, accepted, outcome), None)
+            attempt = Attempt(number, now + (tried - 31) * NS, 184.0, accepted, outcome)
+            self.outbox.tried(post, attempt, self.channels.get(channel, next(iter(self.channels.values()))))
         return number
 
     def silence(self, since_s: float, until_s: float, **pattern: str) -> None:
@@ -125,7 +127,7 @@ class Telling:
         return Alert(seq, channel, occasion, change.at, change.anomaly)
 
     def _commit(self, **what: object) -> None:
-        self.outbox.commit(Decision(self.position, {"": b"{}"}, self.now_ns, **what))
+        self.outbox.commit(Decision(self.position, self.now_ns, {"": b"{}"}, **what))
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def reader(database):
     with telling(database.url) as told:
         told.send("phone", "a")
         told.send("desk", "a", outcomes=("HTTP 500",))
-        told.judge("b", "phone", "cooling", "cooling down until 22:31:58: told at 21:31:48")
+        told.judge("b", "phone", "cooling", "cooling down until 22:31:58: taken up at 21:31:48")
         for ago_s, (ident, label) in enumerate(
             [("a", "true"), ("b", "false"), ("c", "true"), ("d", "expected"), ("thursday", "true"), ("vol", "false")]
         ):

@@ -1,6 +1,7 @@
 """`tapewatch alerts`: people are told; and what the alerts page shows and does, as commands."""
 
-from typing import TYPE_CHECKING, Annotated
+import time
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,6 +32,10 @@ HOW = 'add [[alerts.channels]] with name and url to tapewatch.toml, e.g. name = 
 CHANNELS = "alerts.channels"
 
 PatternOption = Annotated[str, typer.Option(metavar="PATTERN", help="With * and ?.")]
+NumberArgument = Annotated[
+    int, typer.Argument(min=1, max=2**63 - 1, help="Of an undelivered message; see tapewatch alerts messages.")
+]
+MOMENT = "'YYYY-MM-DD HH:MM'"
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="At most so many, newest first.")]
 
 
@@ -78,11 +83,12 @@ def send_sample(
         raise ConfigError(f"alerts.channels: expected whom to tell, found nobody; {HOW}")
     if name is not None and name not in names:
         raise ConfigError(f"there is no channel {name!r}; there are: {', '.join(names)}")
-    told = list(alerts.send_sample(alerts.Settings("", chosen, given.place(CHANNELS)), name))
-    for channel, receipt, took_ms in told:
+    refused = False
+    for channel, receipt, took_ms in alerts.send_sample(alerts.Settings("", chosen, given.place(CHANNELS)), name):
         what = f"accepted within {took_ms:.0f} ms" if receipt.accepted else f"not accepted: {receipt.outcome}"
         typer.echo(f"{channel.name} ({channel.service}): {what}")
-    if not all(receipt.accepted for _, receipt, _ in told):
+        refused |= not receipt.accepted
+    if refused:
         raise typer.Exit(1)
 
 
@@ -92,20 +98,31 @@ def silence(
     rule: PatternOption = "*",
     venue: PatternOption = "*",
     severity: Annotated[str | None, typer.Option(help="high, medium or low; none: any.")] = None,
-    for_: Annotated[str, typer.Option("--for", metavar="SPAN", help="How long: 15m, 4h, 2d.")] = "1h",
+    for_: Annotated[str | None, typer.Option("--for", metavar="SPAN", help="15m, 4h, 2d; none: 1h.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", metavar=MOMENT, help="UTC; none: now.")] = None,
+    until: Annotated[str | None, typer.Option(metavar=MOMENT, help="UTC; instead of --for.")] = None,
     note: Annotated[str, typer.Option(help="Why, for who wonders.")] = "",
     db: DbOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Hear nothing of some anomalies for some time; what is held back is kept, with the reason.
+    """Hear nothing of some anomalies for some time, of all where nothing else is said; it is kept, with the reason.
 
     tapewatch alerts silence --symbol 'BTC-*' --for 2h --note 'the Fed speaks'
     """
-    from tapewatch.view.choices import span_of
+    from tapewatch.view.choices import moment_of, one_of, span_of
+    from tapewatch.words import SEVERITIES
 
-    arguments = {"symbol": symbol, "rule": rule, "venue": venue, "severity": severity, "note": note}
-    ask(settings(config, set_), db, "silence", {**arguments, "for_s": span_of(for_, "--for")})
+    if for_ is not None and until is not None:
+        raise ConfigError("expected --for or --until, found both")
+    arguments: dict[str, Any] = {"symbol": symbol, "rule": rule, "venue": venue, "note": note}
+    arguments["severity"] = None if severity is None else one_of("--severity", severity.lower(), SEVERITIES)
+    arguments["since_s"] = None if from_ is None else moment_of(from_, "--from")
+    if until is None:
+        arguments["for_s"] = span_of(for_ or "1h", "--for")
+    else:
+        arguments["until_s"] = moment_of(until, "--until")
+    ask(settings(config, set_), db, "silence", arguments)
 
 
 @app.command()
@@ -121,13 +138,24 @@ def unsilence(
 
 @app.command()
 def retry(
-    number: Annotated[int, typer.Argument(help="Of an undelivered message; see tapewatch alerts messages.")],
+    number: NumberArgument,
     db: DbOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
     """Try a message again that nobody took for a day."""
     ask(settings(config, set_), db, "retry", {"message": number})
+
+
+@app.command()
+def dismiss(
+    number: NumberArgument,
+    db: DbOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Take note of a message that nobody took: it counts no more as undelivered, and stays in the list."""
+    ask(settings(config, set_), db, "dismiss", {"message": number})
 
 
 @app.command("list")
@@ -185,7 +213,7 @@ def messages(
 
 @app.command()
 def show(
-    number: Annotated[int, typer.Argument(help="Of the message.")],
+    number: Annotated[int, typer.Argument(min=1, max=2**63 - 1, help="Of the message.")],
     json: JsonOption = False,
     db: DbOption = None,
     config: ConfigOption = None,
@@ -209,20 +237,23 @@ def channels(
     from tapewatch.view import alerts
 
     with reading(settings(config, set_), db) as (conn, _):
-        found = alerts.channels(conn)
+        found, standing = alerts.channels(conn), alerts.standing(conn, time.time_ns())
     show_all(found, json, tables.channels)
+    if standing.unattended and not json:
+        typer.echo("nobody tells them anything now: alerting is not running; tapewatch alerts run does it", err=True)
 
 
 @app.command()
 def silences(
     json: JsonOption = False, db: DbOption = None, config: ConfigOption = None, set_: SetOption = None
 ) -> None:
-    """List the silences, newest first."""
+    """List the silences, newest first: all that hold or are to come, and the latest that were."""
     from tapewatch.view import alerts
 
-    with reading(settings(config, set_), db) as (conn, now_ns):
-        found = alerts.silences(conn)
-    show_all(found, json, lambda silences: tables.silences(silences, now_ns))
+    with reading(settings(config, set_), db) as (conn, _):
+        lanes_ns = alerts.lanes_ns(conn, time.time_ns())
+        found = alerts.silences(conn, lanes_ns)
+    show_all(found, json, lambda silences: tables.silences(silences, lanes_ns))
 
 
 def _alerts(given: "Settings") -> "AlertsConfig":

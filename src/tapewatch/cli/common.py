@@ -125,18 +125,18 @@ def db_of(given: Settings, db: str | None) -> str:
     return given.with_flags("run", db=db).section("run", RunConfig).db
 
 
-def ask(given: Settings, db: str | None, kind: str, arguments: dict[str, Any]) -> None:
-    """Ask alerting for something, and print its answer.
+def ask(given: Settings, db: str | None, kind: str, arguments: dict[str, Any], about: str = "") -> None:
+    """Ask alerting for something, and print its answer, and in front of it what it is about.
 
     Raises
     ------
     TapewatchError
         It refuses, or nobody answers.
     """
-    from tapewatch.runtime import asking
+    from tapewatch.runtime import alert_requests
 
-    answer = asking.ask(db_of(given, db), kind, arguments)
+    answer = alert_requests.ask(db_of(given, db), kind, arguments)
     done, _, words = answer.partition(": ")
     if done != "done":
         raise TapewatchError(words)
-    typer.echo(words)
+    typer.echo(f"{about}{words}")

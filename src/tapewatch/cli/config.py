@@ -1,6 +1,5 @@
 """`tapewatch config`: every value in force, and where it came from."""
 
-import os
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -42,7 +41,7 @@ def check(config: ConfigOption = None, set_: SetOption = None) -> None:
     """Check all settings without a network; exit code 2 and one line where something is wrong."""
     chosen = settings(config, set_)
     count = len(list(_values(chosen)))
-    _check_channels(chosen)
+    _check_alerts(chosen)
     typer.echo(f"{count} settings are well")
 
 
@@ -74,15 +73,14 @@ def _values(chosen: Settings) -> Iterator[tuple[str, Any]]:
     yield from ((key, entry.value) for key, entry in chosen.entries.items() if key.startswith("rules."))
 
 
-def _check_channels(chosen: Settings) -> None:
+def _check_alerts(chosen: Settings) -> None:
     from tapewatch.dispatch.config import AlertsConfig
 
-    channels = chosen.section("alerts", AlertsConfig).channels
-    if channels:
-        from tapewatch.dispatch.channel import Channel
+    config = chosen.section("alerts", AlertsConfig)
+    if config.channels or config.templates is not None:
+        from tapewatch.runtime import alerts  # it takes a second to load
 
-        for channel in channels:
-            Channel.open(channel, os.environ, chosen.place("alerts.channels"))
+        alerts.check(alerts.Settings("", config, chosen.place("alerts.channels")))
 
 
 def _flat(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -109,7 +109,7 @@ def _serve(given: "Settings", *, fresh: bool, alerts: bool, verbose: bool, flags
         run=given.section("run", RunConfig),
         capture=given.section("capture", CaptureConfig),
         exchange=given.section("exchange", ExchangeConfig),
-        alerts=given.section("alerts", AlertsConfig) if alerts else AlertsConfig(),
+        alerts=given.section("alerts", AlertsConfig) if alerts else None,
         alerts_place=given.place("alerts.channels"),
         rules=given.plain("rules"),
     )

@@ -7,11 +7,14 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from tapewatch.alert import Silence
+    from tapewatch.alert import Mark, Silence
     from tapewatch.view.alerts import AlertLine, ChannelLine, MessageLine, MessageStory
     from tapewatch.view.marks import Precision
 
 DATE = "%Y-%m-%d %H:%M:%S"
+
+ID_CELLS = 8
+"""So much of an anomaly's id is printed: its beginning is enough to name it."""
 
 
 def console() -> "Console":
@@ -42,14 +45,17 @@ def table(*headings: str, right: Sequence[str] = ()) -> "Table":
 def alerts(found: "Sequence[AlertLine]") -> None:
     """Print what became of alerts, and why."""
     from tapewatch.figures import clock
-    from tapewatch.words import RULES
+    from tapewatch.view.alert_words import occasion_words
+    from tapewatch.words import RULES, peak_words
 
-    made = table("UTC", "Channel", "Symbol", "Type", "Severity", "What", "Outcome", "Why")
+    made = table(
+        "UTC", "Channel", "Symbol", "Type", "Severity", "Peak", "What", "Outcome", "Anomaly", "Why", right=("Peak",)
+    )
     for line in found:
         alert, anomaly = line.alert, line.alert.anomaly
-        reached = f"{2**anomaly.escalation}×" if alert.occasion == "escalated" else alert.occasion
         who = (alert.channel, anomaly.symbol, RULES.get(anomaly.rule, anomaly.rule), anomaly.severity)
-        made.add_row(clock(alert.at, DATE), *who, reached, line.outcome, alert.reason)
+        what = (peak_words(anomaly), occasion_words(alert), line.outcome, anomaly.id[:ID_CELLS], alert.reason)
+        made.add_row(clock(alert.at, DATE), *who, *what)
     _print(made, found, "no alert yet, or none that is like that")
 
 
@@ -73,8 +79,8 @@ def message(found: "Sequence[MessageStory]") -> None:
     out = console()
     for story in found:
         post = story.post
-        out.print(f"Message {post.number} to {post.channel}, {post.state}", style="bold", markup=False)
-        out.print(f"{post.letter.subject}\n\n{post.letter.text.strip()}\n", markup=False)
+        out.print(f"Message {post.number} to {post.channel}, {post.state}", style="bold")
+        out.print(f"{post.letter.subject}\n\n{post.letter.text.strip()}\n")
         made = table("Tried, UTC", "Took", "Outcome", right=("Took",))
         for attempt in story.attempts:
             made.add_row(clock(attempt.tried_ts, DATE), f"{attempt.took_ms:,.0f} ms", attempt.outcome)
@@ -96,16 +102,26 @@ def channels(found: "Sequence[ChannelLine]") -> None:
     _print(made, found, "no channel has been told anything on this database; see tapewatch alerts test")
 
 
-def silences(found: "Sequence[Silence]", now_ns: int) -> None:
-    """Print silences; `now_ns` is the lanes' clock."""
+def silences(found: "Sequence[Silence]", lanes_ns: int) -> None:
+    """Print silences; `lanes_ns` is the lanes' clock as alerting reads it."""
     from tapewatch.figures import clock
+    from tapewatch.view.alert_words import matches_words, silence_state
 
     made = table("No", "State", "From, UTC", "Until, UTC", "Matches", "Note", right=("No",))
     for each in found:
-        state = "over" if each.until <= now_ns else "holds" if each.since <= now_ns else "to come"
-        matches = each.name.partition("(")[2].removesuffix(")")
-        made.add_row(str(each.number), state, clock(each.since, DATE), clock(each.until, DATE), matches, each.note)
+        span = (clock(each.since, DATE), clock(each.until, DATE))
+        made.add_row(str(each.number), silence_state(each, lanes_ns), *span, matches_words(each), each.note)
     _print(made, found, "no silence yet")
+
+
+def marks(found: "Sequence[Mark]") -> None:
+    """Print what people said of anomalies."""
+    from tapewatch.figures import clock
+
+    made = table("Said, UTC", "Anomaly", "Verdict", "Note")
+    for each in found:
+        made.add_row(clock(each.marked_ts, DATE), each.anomaly_id[:ID_CELLS], each.label or "acknowledged", each.note)
+    _print(made, found, "nobody has said anything of an anomaly yet")
 
 
 def precision(found: "Sequence[Precision]") -> None:

@@ -43,7 +43,8 @@ def mark(
 
     said = one_of("LABEL", label.lower(), LABELS)
     given = settings(config, set_)
-    ask(given, db, "mark", {"anomaly": _whole(given, db, anomaly), "label": said, "note": note})
+    whole = _whole(given, db, anomaly)
+    ask(given, db, "mark", {"anomaly": whole, "label": said, "note": note}, f"{whole}: ")
 
 
 @app.command()
@@ -56,7 +57,26 @@ def acknowledge(
 ) -> None:
     """Say that somebody has taken note of an anomaly."""
     given = settings(config, set_)
-    ask(given, db, "mark", {"anomaly": _whole(given, db, anomaly), "note": note})
+    whole = _whole(given, db, anomaly)
+    ask(given, db, "mark", {"anomaly": whole, "note": note}, f"{whole}: ")
+
+
+@app.command("list")
+def list_(
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=100_000, help="At most so many, newest first.")
+    ] = 50,
+    json: JsonOption = False,
+    db: DbOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+) -> None:
+    """List what people said of anomalies, the latest first."""
+    from tapewatch.view import marks
+
+    with reading(settings(config, set_), db) as (conn, _):
+        found = marks.marks(conn, limit)
+    show_all(found, json, tables.marks)
 
 
 @app.command()
@@ -106,6 +126,7 @@ def export(
         out.write_bytes(text)
     except OSError as error:
         raise TapewatchError(f"{out}: cannot be written ({error.strerror})") from None
+    typer.echo(f"written to {out}", err=True)
 
 
 def _whole(given: Settings, db: str | None, beginning: str) -> str:

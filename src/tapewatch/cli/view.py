@@ -39,7 +39,7 @@ def top(
 
     It reads what tapewatch run or tapewatch demo writes, here or over ssh: tapewatch top --db data/demo.db
     """
-    from tapewatch.runtime.asking import ask
+    from tapewatch.runtime.alert_requests import ask
     from tapewatch.store.sql import Store
     from tapewatch.view.choices import filter_of
     from tapewatch.view.nearby import require
@@ -80,7 +80,7 @@ def dashboard(
     """
     from tapewatch import telemetry
     from tapewatch.runtime import ports
-    from tapewatch.runtime.asking import ask
+    from tapewatch.runtime.alert_requests import ask
     from tapewatch.runtime.service import DASHBOARD_PORT
     from tapewatch.store.sql import Store
     from tapewatch.view.dashboard import DashboardConfig, serve

@@ -19,13 +19,12 @@ from tapewatch.dispatch.stages import Terms
 from tapewatch.errors import ConfigError, DatabaseAwayError, SnapshotError
 from tapewatch.figures import duration
 from tapewatch.model import NS
-from tapewatch.runtime.asked import Asked
-from tapewatch.runtime.asking import answer_all
-from tapewatch.runtime.lanes_clock import LanesClock
+from tapewatch.runtime.alert_requests import Asked, answer_all, decided
 from tapewatch.runtime.process import Say
 from tapewatch.runtime.sender import Sender, Sending
 from tapewatch.store.outbox import Fresh, Kept, Outbox
-from tapewatch.store.records import Attempt, ChannelRow, Decision, Post, Source
+from tapewatch.store.records import Attempt, ChannelRow, Post, Source
+from tapewatch.store.records import Clock as LanesClock
 from tapewatch.words import SEVERITIES
 
 T = TypeVar("T")
@@ -45,8 +44,10 @@ ROWS = 500
 REST_S = 0.05
 """What is left to others between two such transactions."""
 
-OLD_NS = 600 * NS
+OLD_NS = 120 * NS
 """A message about what is longer ago than that says so."""
+
+HOUR_NS = 3_600 * NS
 
 BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 15.0)
 
@@ -141,7 +142,8 @@ class _Session:
         self._alerting = alerting
         self._means = means
         self._outbox = outbox
-        self._lanes = LanesClock()
+        self._lanes = LanesClock(0, 0)
+        self._moved = (0, 0)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="outbox")  # it has one connection
         self._senders: dict[str, Sender] = {}
         self._source: Source | None = None
@@ -158,7 +160,6 @@ class _Session:
                 self._desk = Desk.restore(self._means.terms, memory)
             except SnapshotError as error:  # starting again cannot help
                 raise ConfigError(f"{self._outbox.name}: {error}; go on with the version that wrote it") from None
-        self._source = kept.source
         await self._man(kept)
         tasks = [asyncio.ensure_future(sender.run()) for sender in self._senders.values()]
         tasks.append(asyncio.ensure_future(self._follow()))
@@ -169,7 +170,7 @@ class _Session:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks)
+            await asyncio.gather(*tasks, return_exceptions=True)  # the first one's is raised, the others' are like it
             self._thread.shutdown(cancel_futures=True)
 
     async def _man(self, kept: Kept) -> None:
@@ -184,6 +185,7 @@ class _Session:
                 load=partial(self._load, channel.name),
                 waiting=kept.waiting.get(channel.name, 0),
                 chart_of=partial(self._means.chart_of, self._outbox),
+                bundle=self._means.writer.bundle,
                 clock=self._means.clock,
                 say=self._means.say,
                 keep_trying_s=self._means.keep_trying_s,
@@ -213,37 +215,39 @@ class _Session:
         self._desk.take(entries, fresh.silences, now if self._lanes.live else None)
         self._desk.skip(fresh.read)
         if fresh.clock is not None and not behind:
-            self._desk.advance(self._lanes.now(now))
-        decided = self._desk.collect()
-        if self._desk.position == before and not decided.alerts and not asked.answers:
+            self._desk.advance(self._due(now))
+        new = self._desk.collect()
+        if self._desk.position == before and not new.alerts and not asked.answers:
             return False
-        posts = [self._post(message, now) for message in decided.messages]
-        decision = Decision(
-            self._desk.position,
-            self._desk.changed(),
-            now,
-            decided.alerts,
-            posts,
-            asked.answers,
-            asked.silences,
-            asked.marks,
-            asked.retries,
-        )
+        posts = await asyncio.to_thread(self._posts, new.messages, now)
+        changed = self._desk.changed()
+        decision = decided(asked, self._desk.position, now, memory=changed, alerts=new.alerts, posts=posts)
         await self._in_thread(partial(self._outbox.commit, decision))
         posts += await self._in_thread(partial(self._outbox.some, asked.retries)) if asked.retries else []
         for post in posts + [self._sample(channel, now) for channel in asked.samples]:
             if post.channel in self._senders:
                 self._senders[post.channel].put(post)
-        for alert in decided.alerts:
+        for alert in new.alerts:
             if alert.verdict is not None:
                 telemetry.ALERTS.labels(alert.channel, alert.verdict).inc()
         return behind
 
     def _read(self, after: int, now: int) -> tuple[Fresh, Asked]:
         fresh = self._outbox.fresh(after, self._batch)
+        self._source = fresh.source
         if fresh.clock is not None:
-            self._lanes.hear(fresh.clock, now)
-        return fresh, answer_all(self._outbox, fresh, self._lanes.now(now), now, tuple(self._senders))
+            self._lanes = fresh.clock
+        return fresh, answer_all(self._outbox, fresh, self._lanes.lanes_ns(now), now, tuple(self._senders))
+
+    def _due(self, now: int) -> int:
+        # What is due must come even where a tape stands still, and the lanes' clock with it.
+        lanes_ns, (furthest, when) = self._lanes.lanes_ns(now), self._moved
+        if not furthest - HOUR_NS < lanes_ns <= furthest:  # a tape may be read anew
+            self._moved = furthest, when = lanes_ns, now
+        return furthest + now - when
+
+    def _posts(self, messages: Sequence[Message], now: int) -> list[Post]:
+        return [self._post(message, now) for message in messages]  # in a thread: a long digest takes its time
 
     def _post(self, message: Message, now: int) -> Post:
         try:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -25,7 +26,7 @@ from tapewatch.model import NS, Lane
 from tapewatch.runtime import ports
 from tapewatch.runtime.alerting import Alerting, Means
 from tapewatch.runtime.process import Process, Say
-from tapewatch.runtime.sender import SEND_S
+from tapewatch.runtime.sender import SEND_S, Sending
 from tapewatch.store import log
 from tapewatch.store.bars import read_bars
 from tapewatch.store.outbox import Outbox
@@ -70,6 +71,8 @@ async def serve(settings: Settings, say: Say) -> None:
         say("database", outbox.name)
         for channel, takes in means.channels:
             say("channel", f"{channel.name} ({channel.service}): {takes}")
+        if settings.alerts.dashboard_url:
+            say("links", _reach(settings.alerts.dashboard_url))
         alerting = Alerting(means)
         health = process.serve_health(server, alerting.describe, alerting.trouble)
         await process.together(_until_stopped(process, alerting, outbox), [health])
@@ -81,6 +84,12 @@ async def _until_stopped(process: Process, alerting: Alerting, outbox: Outbox) -
     with suppress(asyncio.CancelledError):
         await process.unless_stopped(telling)
         await telling
+
+
+def _reach(dashboard_url: str) -> str:
+    host = urlsplit(dashboard_url).hostname or ""
+    alone = host == "localhost" or host.startswith("127.") or host == "::1"
+    return f"{dashboard_url}{', which opens on this machine alone: set alerts.dashboard_url' if alone else ''}"
 
 
 def check(settings: Settings) -> None:
@@ -110,7 +119,7 @@ def prepare(settings: Settings, clock: SystemClock, say: Say) -> Means:
     return Means(partial(Outbox.open, settings.db), channels, terms, writer, draw, clock, say, config.keep_trying_s)
 
 
-def send_sample(settings: Settings, name: str | None) -> Iterator[tuple[Channel, Receipt, float]]:
+def send_sample(settings: Settings, name: str | None) -> Iterator[tuple[Sending, Receipt, float]]:
     """Send a sample to one channel, or to all, one after the other.
 
     Yields
@@ -124,13 +133,12 @@ def send_sample(settings: Settings, name: str | None) -> Iterator[tuple[Channel,
         See `prepare`.
     """
     clock = SystemClock()
-    config = settings.alerts
-    writer = Writer(None if config.templates is None else Path(config.templates), config.dashboard_url)
-    for each in config.channels:
-        if name in (None, each.name):
-            channel, began = Channel.open(each, os.environ, settings.place), clock.now_ns()
-            letter = writer.write(Message(0, each.name, "sample", began, ()))
-            receipt = channel.send(letter, None, SEND_S)
+    means = prepare(settings, clock, lambda *_: None)
+    for channel, _ in means.channels:
+        if name in (None, channel.name):
+            began = clock.now_ns()
+            letter = means.writer.write(Message(0, channel.name, "sample", began, ()))
+            receipt = channel.send(letter, None, SEND_S, None)
             yield channel, receipt, (clock.now_ns() - began) / 1e6
 
 

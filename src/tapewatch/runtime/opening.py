@@ -81,12 +81,18 @@ class RunConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(Struct, frozen=True):
-    """What a run needs of the configuration, each section by its owner's struct."""
+    """What a run needs of the configuration, each section by its owner's struct.
+
+    Attributes
+    ----------
+    alerts
+        None: it tells nobody, whatever channels there are.
+    """
 
     run: RunConfig = msgspec.field(default_factory=RunConfig)
     capture: CaptureConfig = msgspec.field(default_factory=CaptureConfig)
     exchange: ExchangeConfig = msgspec.field(default_factory=ExchangeConfig)
-    alerts: AlertsConfig = msgspec.field(default_factory=AlertsConfig)
+    alerts: AlertsConfig | None = None
     alerts_place: str = "alerts.channels"
     rules: dict[str, object] = {}
 

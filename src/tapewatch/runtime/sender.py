@@ -4,9 +4,9 @@ What is tried, and how it ended, is stored before the next attempt; a killed pro
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -19,15 +19,24 @@ from tapewatch.model import NS, Severity
 from tapewatch.runtime.process import Say, in_daemon_thread
 from tapewatch.store.outbox import VERDICTS
 from tapewatch.store.records import Attempt, ChannelRow, Post
+from tapewatch.words import SEVERITIES
 
 SEND_S = 20.0
 """The longest that one attempt may take."""
 
+T = TypeVar("T")
+
 STOP_S = 1.0
 """How long a stop waits for what is on its way."""
 
-OLD_S = 600.0
+STORE_S = 10.0
+"""How long a stop waits until it is stored what became of it: a busy database takes its time."""
+
+LATE_S = 120.0
 """A message that was written so long ago says so in its subject."""
+
+TOGETHER_FROM = 3
+"""So many that are late go out as one: a person who could not be reached wants no flood when they can."""
 
 HELD_MAX = 1_000
 """Messages that are held in memory; what waits beyond stands in the outbox alone."""
@@ -65,6 +74,8 @@ class Sender:
         How many wait.
     chart_of
         Draws the chart of an anomaly, by its id; called in the channel's thread.
+    bundle
+        Writes one letter of several, each with its moment by the lanes' clock, ns.
     keep_trying_s
         After so long a message is given up.
 
@@ -86,6 +97,7 @@ class Sender:
         load: Callable[[int], Awaitable[list[Post]]],
         waiting: int,
         chart_of: Callable[[str], bytes | None],
+        bundle: Callable[[Sequence[tuple[int, Letter]]], Letter],
         clock: Clock,
         say: Say,
         keep_trying_s: float,
@@ -99,14 +111,18 @@ class Sender:
         self._load = load
         self.waiting = waiting
         self._chart_of = chart_of
+        self._bundle = bundle
         self._clock = clock
         self._sleep = sleep
         self._say = say
         self._keep_trying_s = keep_trying_s
         self._health = Health()
+        if self.row.state == "failing":  # that was reported when it began
+            self._health = Health(failing_since=self.row.since_ts, failures=1)
         self._posts: dict[int, Post] = {}
         self._samples: list[Post] = []
         self._refused: int | None = None
+        self._at_fault: set[int] = set()
         self._news = asyncio.Event()
 
     def put(self, post: Post) -> None:
@@ -129,13 +145,15 @@ class Sender:
         """
         while True:
             telemetry.MESSAGES_WAITING.labels(self._channel.name).set(self.waiting)
-            if not self._posts and self.waiting:
+            if self.waiting > len(self._posts) and self._next()[0] > self._clock.now_ns():
                 loaded = await self._load(HELD_MAX)
                 self._posts = {post.number: post for post in loaded} | self._posts  # some may have come meanwhile
                 if len(loaded) < HELD_MAX:
                     self.waiting = len(self._posts)
             self._news.clear()
             due_ts, post = self._next()
+            if post is not None and post.kind == "sample":
+                self._samples.remove(post)
             wait_s = (due_ts - self._clock.now_ns()) / NS
             if post is None or wait_s > 0:
                 await self._pause(None if post is None else wait_s)
@@ -154,21 +172,44 @@ class Sender:
 
     def _next(self) -> tuple[int, Post | None]:
         if self._samples:
-            return 0, self._samples.pop(0)
+            return 0, self._samples[0]
         post = min(self._posts.values(), key=lambda each: (each.next_try_ts, each.number), default=None)
         return (LATEST, None) if post is None else (max(post.next_try_ts, self._health.pause_until), post)
 
     async def _try(self, post: Post) -> None:
         began_ts = self._clock.now_ns()
-        receipt, stopped = await self._finish(in_daemon_thread(partial(self._send, post), self._channel.name))
+        posts = [post, *self._late_with(post, began_ts)]
+        send = self._send if len(posts) == 1 else self._send_together
+        receipt, stopped = await self._finish(in_daemon_thread(partial(send, posts), self._channel.name), STOP_S)
         now = self._clock.now_ns()
-        attempt = Attempt(post.number, began_ts, (now - began_ts) / 1e6, receipt.accepted, receipt.outcome)
         self._note_health(post, receipt, now)
+        if len(posts) > 1 and receipt.accepted:
+            receipt = replace(receipt, outcome=f"{receipt.outcome}, {len(posts)} messages in one")
+        for each in posts if receipt.accepted else posts[:1]:
+            stopped |= await self._settle(each, receipt, began_ts, now)
+        if stopped:
+            raise asyncio.CancelledError
+
+    def _late_with(self, post: Post, now: int) -> list[Post]:
+        # What goes out together with a late message: all others that are late.
+        late = [
+            each
+            for each in sorted(self._posts.values(), key=lambda each: each.number)
+            if now - each.made_ts > LATE_S * NS and each.number not in self._at_fault
+        ]
+        numbers = [each.number for each in late]
+        together = post.number in numbers and len(late) >= TOGETHER_FROM
+        return [each for each in late if each.number != post.number] if together else []
+
+    async def _settle(self, post: Post, receipt: Receipt, began_ts: int, now: int) -> bool:
+        # Stores what became of a message, and tells whether a stop came meanwhile.
+        attempt = Attempt(post.number, began_ts, (now - began_ts) / 1e6, receipt.accepted, receipt.outcome)
         post = replace(post, attempts=post.attempts + 1, error="" if receipt.accepted else receipt.outcome)
         if receipt.accepted:
             post = replace(post, state="sent", done_ts=now)
         else:
-            again = next_try(post.attempts, receipt, now, post.made_ts, post.letter.key, self._keep_trying_s)
+            since_ts = post.made_ts if post.again_ts is None else post.again_ts
+            again = next_try(post.attempts, receipt, now, since_ts, post.letter.key, self._keep_trying_s)
             post = (
                 replace(post, state="undelivered", done_ts=now) if again is None else replace(post, next_try_ts=again)
             )
@@ -176,7 +217,8 @@ class Sender:
         if post.kind == "sample":
             said = "accepted" if receipt.accepted else f"not accepted: {receipt.outcome}"
             self._say("alerts", f"{self._channel.name}: the sample was {said}")
-        ended = await self._record(post, attempt, self.row)
+        storing = asyncio.ensure_future(self._record(post, attempt, self.row))
+        ended, stopped = await self._finish(storing, STORE_S)
         if post.kind != "sample":
             if post.done_ts is None:
                 self._posts[post.number] = post
@@ -184,24 +226,31 @@ class Sender:
                 verdict = VERDICTS[post.kind] if receipt.accepted else "undelivered"
                 telemetry.ALERTS.labels(self._channel.name, verdict).inc(ended)
                 del self._posts[post.number]
+                self._at_fault.discard(post.number)
                 self.waiting -= 1
-        if stopped:
-            raise asyncio.CancelledError
+        return stopped
 
     @staticmethod
-    async def _finish(sending: asyncio.Future[Receipt]) -> tuple[Receipt, bool]:
-        # At a stop what is on its way is waited for a moment: the receiver would get it twice.
+    async def _finish(work: asyncio.Future[T], longest_s: float) -> tuple[T, bool]:
+        # At a stop what is on its way is waited for, and stored: the receiver would get it twice.
         try:
-            return await asyncio.shield(sending), False
+            return await asyncio.shield(work), False
         except asyncio.CancelledError:
-            await asyncio.wait([sending], timeout=STOP_S)
-            if not sending.done():
+            await asyncio.wait([work], timeout=longest_s)
+            if not work.done():
                 raise
-            return sending.result(), True
+            return work.result(), True
 
-    def _send(self, post: Post) -> Receipt:
+    def _send_together(self, posts: Sequence[Post]) -> Receipt:
+        # In the thread.
+        ordered = sorted(posts, key=lambda each: each.number)
+        letter = self._bundle([(each.at, each.letter) for each in ordered])
+        worst = min((each.severity for each in posts if each.severity), key=SEVERITIES.index, default=None)
+        return self._channel.send(letter, None, SEND_S, worst)
+
+    def _send(self, posts: Sequence[Post]) -> Receipt:
         # In the thread. A message without its picture is worth more than none.
-        chart = None
+        (post,), chart = posts, None
         if self._channel.takes_charts and post.anomaly_id is not None:
             try:
                 chart = self._chart_of(post.anomaly_id)
@@ -209,17 +258,27 @@ class Sender:
                 telemetry.log(telemetry.CHART_FAILED, channel=self._channel.name, error=error)
         age_s = (self._clock.now_ns() - post.made_ts) / NS
         letter = post.letter
-        if age_s > OLD_S:
+        if age_s > LATE_S:
             letter = replace(letter, subject=f"[{duration(age_s)} late] {letter.subject}")
         return self._channel.send(letter, chart, SEND_S, post.severity)
 
+    def _may_be_its_own_fault(self, post: Post) -> bool:
+        # The first refusal may be the message's fault, or the channel's: the second one tells, or another's acceptance.
+        if post.number in self._at_fault:
+            return True
+        first = self._refused is None
+        self._refused = post.number if first else self._refused
+        return first
+
     def _note_health(self, post: Post, receipt: Receipt, now: int) -> None:
         row = self.row
-        if receipt.permanent and self._health.works and self._refused in (None, post.number):
-            self._refused = post.number  # it may be the message's own fault; a second one will tell
+        if receipt.permanent and self._health.works and self._may_be_its_own_fault(post):
             self.row = replace(row, error=receipt.outcome)
             return
-        self._refused = None if receipt.accepted else self._refused
+        if receipt.accepted:
+            if self._refused not in (None, post.number):
+                self._at_fault.add(self._refused)
+            self._refused = None
         self._health, event = self._health.after(receipt, now)
         if receipt.accepted:
             since_ts = row.since_ts if row.state == "working" else now
@@ -238,7 +297,7 @@ class Sender:
     def _measure(self, post: Post, receipt: Receipt) -> None:
         name = self._channel.name
         telemetry.ATTEMPTS.labels(name, "accepted" if receipt.accepted else "failed").inc()
-        telemetry.CHANNEL_UP.labels(name).set(receipt.accepted)
+        telemetry.CHANNEL_UP.labels(name).set(self._health.works)
         if post.state == "sent":
             assert post.done_ts is not None
             telemetry.MESSAGE_SECONDS.labels(name).observe((post.done_ts - post.made_ts) / NS)

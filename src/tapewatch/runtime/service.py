@@ -13,6 +13,7 @@ import msgspec
 
 from tapewatch import __version__
 from tapewatch.detect.rules import RuleBook
+from tapewatch.dispatch.config import DASHBOARD_URL, AlertsConfig
 from tapewatch.errors import before_it_runs
 from tapewatch.model import NS
 from tapewatch.runtime import ports
@@ -26,6 +27,7 @@ from tapewatch.runtime.supervise import OURS, Child
 from tapewatch.runtime.warmup import warm_up
 from tapewatch.store.engine import apart
 from tapewatch.store.jsonl import JsonLines
+from tapewatch.store.outbox import forget_channels
 from tapewatch.store.sql import Store
 
 DASHBOARD_PORT, HEALTH_PORT = 8710, 8711
@@ -77,7 +79,8 @@ class Service:
         self._fresh = fresh
         self._say = say
         self._process = Process(say)
-        if settings.alerts.channels:
+        self._tells = settings.alerts is not None and bool(settings.alerts.channels)
+        if settings.alerts is not None and settings.alerts.channels:
             from tapewatch.runtime import alerts  # it takes a second to load, for who has channels alone
 
             alerts.check(alerts.Settings(settings.run.db, settings.alerts, settings.alerts_place))
@@ -99,18 +102,22 @@ class Service:
                     return
                 run = self._settings.run
                 server = stack.enter_context(ports.bind(run.health_port, HEALTH_PORT, "run.health_port", run.host))
+                dashboard_port = None
                 if self._beside.dashboard:
-                    ports.choose(self._beside.port, DASHBOARD_PORT, "dashboard.port")
+                    dashboard_port = ports.choose(self._beside.port, DASHBOARD_PORT, "dashboard.port")
                 self._say("tapewatch", __version__)
                 self._say("source", self._describe(source))
                 embedded = self._open(source)
             health = self._process.serve_health(server, embedded.describe, embedded.trouble)
             beside = [health, self._tell(embedded)]
-            if self._beside.dashboard:
-                asked = () if self._beside.port is None else ("--port", str(self._beside.port))
-                beside.append(self._child("dashboard", "dashboard", *asked))
-            if self._settings.alerts.channels:
-                beside.append(self._child("alerts", "alerts", "run"))
+            if dashboard_port is not None:
+                beside.append(self._child("dashboard", "dashboard", "--port", str(dashboard_port)))
+            if self._tells:
+                beside.append(self._child("alerts", "alerts", "run", *links(self._settings.alerts, dashboard_port)))
+            elif self._settings.alerts is None:
+                self._say("alerts", "nobody is told")
+            else:
+                await asyncio.to_thread(forget_channels, self._settings.run.db, self._process.clock.now_ns())
             await self._process.together(embedded.run(), beside)
             self._say(
                 "stopped", f"{embedded.source.ended or 'by a signal'}: {_summary(embedded)}; everything is stored"
@@ -173,6 +180,21 @@ class Service:
                 self._say("running", _summary(embedded))
         if self._beside.dashboard:
             self._say("source", f"{embedded.source.ended}: {_summary(embedded)}; the dashboard stays, Ctrl-C stops it")
+
+
+def links(alerts: AlertsConfig | None, dashboard_port: int | None) -> tuple[str, ...]:
+    """Let links in messages lead to the dashboard beside us, where nothing else was said.
+
+    Examples
+    --------
+    >>> links(AlertsConfig(), 8712)
+    ('--set', 'alerts.dashboard_url="http://127.0.0.1:8712"')
+    >>> links(AlertsConfig(dashboard_url="https://desk.example"), 8712), links(AlertsConfig(), None)
+    ((), ())
+    """
+    if alerts is None or alerts.dashboard_url != DASHBOARD_URL or dashboard_port is None:
+        return ()
+    return ("--set", f'alerts.dashboard_url="http://{ports.HOST}:{dashboard_port}"')
 
 
 def _summary(embedded: Embedded) -> str:

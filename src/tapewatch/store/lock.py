@@ -101,11 +101,6 @@ def lock_transaction(connection: Connection) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(:class, 0)"), {"class": int.from_bytes(b"migr", "big")})
 
 
-def unlock_session(connection: Connection) -> None:
-    """Let the next instance in at once, not only when the server notices that this session has ended."""
-    connection.execute(text("SELECT pg_advisory_unlock_all()"))
-
-
 def _holder(connection: Connection, numbers: dict[str, int]) -> str:
     query = """
         SELECT pid, application_name FROM pg_locks LEFT JOIN pg_stat_activity USING (pid)

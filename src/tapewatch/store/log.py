@@ -67,7 +67,12 @@ def states(connection: Connection, beginning: str) -> dict[str, bytes]:
     return {name.removeprefix(beginning): bytes(value) for name, value in rows}
 
 
+def created(connection: Connection) -> str:
+    """Tell when a database was made."""
+    return str(connection.execute(select(func.min(migrations.c.applied_at))).scalar_one())
+
+
 def epoch(connection: Connection) -> str:
     """Tell one database from another under the same name: by when it was made, and from what."""
-    created = connection.execute(select(func.min(migrations.c.applied_at))).scalar_one()
-    return hashlib.blake2b(f"{created} {meta(connection, 'source') or ''}".encode(), digest_size=8).hexdigest()
+    born = f"{created(connection)} {meta(connection, 'source') or ''}"
+    return hashlib.blake2b(born.encode(), digest_size=8).hexdigest()

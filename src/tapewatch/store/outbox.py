@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from tapewatch import telemetry
-from tapewatch.alert import Alert, Letter, Mark, Silence
+from tapewatch.alert import Mark, Silence
 from tapewatch.errors import DatabaseAwayError, StoreError
 from tapewatch.model import NS, Anomaly, Change
 from tapewatch.store import log, schema
@@ -22,7 +22,7 @@ from tapewatch.store.records import Attempt, ChannelRow, Clock, Decision, Logged
 from tapewatch.store.refusals import lost, plain_errors
 from tapewatch.store.sql import Reader, write_answer
 from tapewatch.store.statements import replace, upsert
-from tapewatch.store.values import Values, storable
+from tapewatch.store.values import Values, alert_values, plain_values, post_of, post_values, storable
 
 MEMORY = "alerts"
 """How the names of the desk's pages begin in the table ``state``."""
@@ -30,16 +30,13 @@ MEMORY = "alerts"
 POSITION = "reader:alerts"
 
 DAY_NS = 86_400 * NS
-"""A silence that ended so long ago is not looked at any more."""
+"""A silence that ended so long before all that is new is not looked at any more."""
 
 BEAT = "alerting"
 """Key in the table ``meta`` of the moment at which alerting was there last, ns by our clock."""
 
 VERDICTS = {"symbol": "sent", "market": "grouped", "digest": "digest"}
 """What an alert's verdict is once a message of a kind that names it was accepted."""
-
-LETTER = Letter.__struct_fields__
-PLAIN = [name for name in Post.__struct_fields__ if name != "letter"]
 
 
 class Kept(NamedTuple):
@@ -53,15 +50,12 @@ class Kept(NamedTuple):
         Pages of the desk's, by name; none: it has none yet.
     waiting
         Channel → how many messages nobody has accepted yet.
-    source
-        Where the database's rows come from; None: nobody has written to it yet.
     """
 
     position: int
     memory: dict[str, bytes]
     waiting: dict[str, int]
     channels: list[ChannelRow]
-    source: Source | None
 
 
 class Fresh(NamedTuple):
@@ -69,8 +63,8 @@ class Fresh(NamedTuple):
 
     Attributes
     ----------
-    clock
-        None: the runtime has committed nothing yet.
+    clock, source
+        Of the last commit, and where the rows come from; None: nobody has written to the database yet.
     changes
         Number in the log and change, in order.
     read
@@ -80,6 +74,7 @@ class Fresh(NamedTuple):
     """
 
     clock: Clock | None
+    source: Source | None
     changes: list[tuple[int, Change]]
     silences: list[Silence]
     requests: list[Request]
@@ -107,6 +102,7 @@ class Outbox:
         self._engine = open_engine(self.url, read_only=False)
         self._lock: Lock | None = None
         self.epoch = ""
+        self._born: tuple[str, Source | None] = ("", None)
         dialect = self._engine.dialect.name
         self._alerts = upsert(dialect, schema.alerts, ("change_seq", "channel"), replace)
         self._channels = upsert(dialect, schema.channels, ("name",), replace)
@@ -146,18 +142,18 @@ class Outbox:
                 hold_one_session(self._engine, lost(self.url))  # with its session a lock is gone
             with self._engine.begin() as connection:
                 migrate(connection, self.name)
-                self.epoch = log.epoch(connection)
+                self.epoch, self._born = log.epoch(connection), (log.created(connection), log.source(connection))
 
     def kept(self) -> Kept:
         """Read what was remembered when alerting ended last."""
         with self.reader.connect() as connection:
-            position = int(log.meta(connection, POSITION) or 0)
+            position = _position(connection)
             memory = log.states(connection, MEMORY)
             channels = [ChannelRow(**row._mapping) for row in connection.execute(select(schema.channels))]  # noqa: SLF001  # SQLAlchemy's public name
             m = schema.messages.c
             counted = select(m.channel, func.count()).where(m.state == "waiting").group_by(m.channel)
             waiting: dict[str, int] = dict(connection.execute(counted).all())
-            return Kept(position, memory, waiting, channels, log.source(connection))
+            return Kept(position, memory, waiting, channels)
 
     def fresh(self, after: int, limit: int) -> Fresh:
         """Read what is new in the log, at most `limit` changes, and what people want.
@@ -168,15 +164,20 @@ class Outbox:
             The database was replaced by another one.
         """
         with self.reader.connect() as connection:
-            if log.epoch(connection) != self.epoch:
+            source, created = log.source(connection), log.created(connection)
+            if self._born not in ((created, source), (created, None)):
                 raise DatabaseAwayError(f"{self.name}: another database stands there now; it is opened again")
+            if self._born[1] != source:  # its first writer has come
+                self.epoch, self._born = log.epoch(connection), (created, source)
             logged = log.changes_after(connection, after, limit)
             changes = [(each.seq, change) for each in logged if (change := _change(each)) is not None]
             requests = log.pending_requests(connection, of_alerting=True)
             read = logged[-1].seq if logged else after
             last = connection.execute(select(func.max(schema.changes.c.seq))).scalar() or read
-            since = None if (clock := log.clock(connection)) is None else clock.now_ts - DAY_NS
-            return Fresh(clock, changes, silences(connection, since), requests, read, max(0, last - read))
+            clock = log.clock(connection)
+            since = min([*([] if clock is None else [clock.now_ts]), *(each.at for each in logged)], default=0) - DAY_NS
+            held = silences(connection, since)
+            return Fresh(clock, source, changes, held, requests, read, max(0, last - read))
 
     def commit(self, decision: Decision) -> None:
         """Store a decision in one transaction."""
@@ -185,9 +186,9 @@ class Outbox:
         empty = [name for name, page in pages if not page]
         with plain_errors(self.url), self._engine.begin() as connection:
             for statement, rows in (
-                (self._alerts, [_alert_values(alert, decision.judged_ts) for alert in decision.alerts]),
-                (insert(schema.messages), [_post_values(post) for post in decision.posts]),
-                (self._marks, [_plain(mark) for mark in decision.marks]),
+                (self._alerts, [alert_values(alert, decision.judged_ts) for alert in decision.alerts]),
+                (insert(schema.messages), [post_values(post) for post in decision.posts]),
+                (self._marks, [plain_values(mark) for mark in decision.marks]),
                 (self._meta, [{"key": POSITION, "value": str(decision.position)}]),
                 (self._state, state),
             ):
@@ -201,16 +202,16 @@ class Outbox:
                 write_answer(connection, answer)
             if decision.retries:
                 _begin_again(connection, decision.retries, decision.judged_ts)
+            if decision.dismissed:
+                _dismiss(connection, decision.dismissed)
 
-    def tried(self, post: Post, attempt: Attempt | None, channel: ChannelRow | None) -> int:
+    def tried(self, post: Post, attempt: Attempt, channel: ChannelRow) -> int:
         """Store how an attempt ended, what became of the message and its alerts, and how the channel stands.
 
         Parameters
         ----------
         post
             As it stands after the attempt; a sample stands nowhere.
-        attempt, channel
-            None where nothing was tried.
 
         Returns
         -------
@@ -219,8 +220,7 @@ class Outbox:
         """
         with plain_errors(self.url), self._engine.begin() as connection:
             ended = 0 if post.kind == "sample" else _write_try(connection, post, attempt)
-            if channel is not None:
-                connection.execute(self._channels, _plain(channel))
+            connection.execute(self._channels, plain_values(channel))
             return ended
 
     def waiting(self, channel: str, limit: int) -> list[Post]:
@@ -250,10 +250,11 @@ class Outbox:
             return None if row is None else Mark(**row._mapping)  # noqa: SLF001  # SQLAlchemy's public name
 
     def undelivered(self, number: int) -> str | None:
-        """Tell the channel of a message that was given up; None: there is no such message."""
+        """Tell the channel of a message that was given up, dismissed or not; None: there is no such message."""
         m = schema.messages.c
         with self.reader.connect() as connection:
-            return connection.execute(select(m.channel).where(m.number == number, m.state == "undelivered")).scalar()
+            given_up = m.state.in_(("undelivered", "dismissed"))
+            return connection.execute(select(m.channel).where(m.number == number, given_up)).scalar()
 
     def stand(self, channels: Iterable[ChannelRow], now: int) -> None:
         """Store which channels there are and how they stand; what waits for one that is no more ends here.
@@ -263,7 +264,7 @@ class Outbox:
         now
             Our clock, ns.
         """
-        rows = [_plain(channel) for channel in channels]
+        rows = [plain_values(channel) for channel in channels]
         with plain_errors(self.url), self._engine.begin() as connection:
             names = [row["name"] for row in rows]
             connection.execute(delete(schema.channels).where(schema.channels.c.name.not_in(names)))
@@ -286,17 +287,46 @@ class Outbox:
             self._lock = None
 
 
+def forget_channels(url_or_path: str | Path, now: int) -> None:
+    """Note that a database's anomalies are told to nobody any more, unless another process tells them.
+
+    Parameters
+    ----------
+    now
+        Our clock, ns.
+    """
+    try:
+        outbox = Outbox.open(url_or_path)
+    except StoreError:
+        return
+    try:
+        outbox.stand([], now)
+    finally:
+        outbox.close()
+
+
 def posts(connection: Connection, query: Select[Any]) -> list[Post]:
     """Read messages as a query over all columns of ``messages`` finds them."""
-    return [_post(row) for row in connection.execute(query)]
+    return [post_of(row) for row in connection.execute(query)]
 
 
-def silences(connection: Connection, since: int | None = None) -> list[Silence]:
-    """Read the silences, oldest first; those that end after a moment, or all."""
-    query = select(schema.silences).order_by(schema.silences.c.number)
-    if since is not None:
-        query = query.where(or_(schema.silences.c.until > since, schema.silences.c.since > since))
-    return [Silence(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001  # SQLAlchemy's public name
+def silences(connection: Connection, after: int, past: int = 0) -> list[Silence]:
+    """Read the silences that end after a moment, ns by the lanes' clock, and the newest `past` others; newest first."""
+    s = schema.silences.c
+    query = select(schema.silences).order_by(s.number.desc())
+    parts = (query.where(s.until > after), query.where(s.until <= after).limit(past))
+    found = [Silence(**row._mapping) for part in parts for row in connection.execute(part)]  # noqa: SLF001  # SQLAlchemy's public name
+    return sorted(found, key=lambda each: -each.number)
+
+
+def _position(connection: Connection) -> int:
+    # Who begins on a database that is older than a day tells nobody what is longer ago than that.
+    kept = log.meta(connection, POSITION)
+    if kept is not None:
+        return int(kept)
+    clock, c = log.clock(connection), schema.changes.c
+    old = select(func.max(c.seq)).where(c.at < (0 if clock is None else clock.now_ts) - DAY_NS)
+    return connection.execute(old).scalar() or 0
 
 
 def _change(logged: LoggedChange) -> Change | None:
@@ -309,42 +339,8 @@ def _change(logged: LoggedChange) -> Change | None:
     return Change(logged.change, logged.at, logged.ordinal, anomaly)
 
 
-def _alert_values(alert: Alert, judged_ts: int) -> Values:
-    anomaly = alert.anomaly
-    return {
-        "change_seq": alert.seq,
-        "channel": alert.channel,
-        "anomaly_id": anomaly.id,
-        "venue": anomaly.venue,
-        "symbol": anomaly.symbol,
-        "rule": anomaly.rule,
-        "severity": anomaly.severity,
-        "occasion": alert.occasion,
-        "escalation": anomaly.escalation,
-        "at": alert.at,
-        "verdict": alert.verdict,
-        "reason": storable(alert.reason),
-        "message": alert.message,
-        "judged_ts": judged_ts,
-    }
-
-
-def _post_values(post: Post) -> Values:
-    letter = {name: storable(value) for name, value in msgspec.structs.asdict(post.letter).items()}
-    return {name: getattr(post, name) for name in PLAIN} | letter
-
-
-def _post(row: Row[Any]) -> Post:
-    values = row._mapping  # noqa: SLF001  # SQLAlchemy's public name
-    return Post(letter=Letter(**{name: values[name] for name in LETTER}), **{name: values[name] for name in PLAIN})
-
-
-def _plain(record: msgspec.Struct) -> Values:
-    return {name: storable(v) if isinstance(v, str) else v for name, v in msgspec.structs.asdict(record).items()}
-
-
 def _write_silence(connection: Connection, silence: Silence) -> None:
-    table, values = schema.silences, _plain(silence)
+    table, values = schema.silences, plain_values(silence)
     number = values.pop("number")
     if number:
         connection.execute(update(table).where(table.c.number == number).values(values))
@@ -352,13 +348,12 @@ def _write_silence(connection: Connection, silence: Silence) -> None:
         connection.execute(insert(table), values)
 
 
-def _write_try(connection: Connection, post: Post, attempt: Attempt | None) -> int:
+def _write_try(connection: Connection, post: Post, attempt: Attempt) -> int:
     m = schema.messages.c
     changed = {name: getattr(post, name) for name in ("state", "attempts", "next_try_ts", "done_ts")}
     waits = (m.number == post.number, m.state == "waiting")  # what was accepted stays so
     connection.execute(update(schema.messages).where(*waits).values(**changed, error=storable(post.error)))
-    if attempt is not None:
-        connection.execute(insert(schema.attempts), _plain(attempt))
+    connection.execute(insert(schema.attempts), plain_values(attempt))
     return 0 if post.done_ts is None else _end_alerts(connection, post)
 
 
@@ -385,9 +380,14 @@ def _abandon(connection: Connection, names: Sequence[str], now: int) -> None:
     connection.execute(update(table).where(*lost).values({"state": "undelivered", "done_ts": now, "error": why}))
 
 
+def _dismiss(connection: Connection, numbers: Sequence[int]) -> None:
+    table = schema.messages
+    given_up = (table.c.number.in_(numbers), table.c.state == "undelivered")
+    connection.execute(update(table).where(*given_up).values({"state": "dismissed"}))
+
+
 def _begin_again(connection: Connection, numbers: Sequence[int], now: int) -> None:
-    # A person may ask for it much later: the day in which it is tried begins anew.
-    table, values = schema.messages, {"state": "waiting", "made_ts": now, "next_try_ts": now, "done_ts": None}
+    table, values = schema.messages, {"state": "waiting", "again_ts": now, "next_try_ts": now, "done_ts": None}
     connection.execute(update(table).where(table.c.number.in_(numbers)).values(values))
     waits = {"verdict": None, "reason": "its message is tried again", "judged_ts": now}
     connection.execute(update(schema.alerts).where(schema.alerts.c.message.in_(numbers)).values(waits))

@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from tapewatch.alert import Alert, DeliveryState, Letter, Mark, MessageKind, Occasion, Silence
-from tapewatch.model import Anomaly, Bars, Change, Lane, Severity
+from tapewatch.model import NS, Anomaly, Bars, Change, Lane, Severity
 
 QUARANTINE_KEPT = 10_000
 """Rows of quarantine that are kept; how many there ever were stand in `FeedRow.quarantined` and `Commit.unnamed`."""
@@ -17,8 +17,14 @@ QUARANTINE_KEPT = 10_000
 RAW_MAX = 4096
 """Bytes of a quarantined frame that are kept."""
 
-ALERTING = ("silence", "unsilence", "mark", "retry", "sample")
+ALERTING = ("silence", "unsilence", "mark", "retry", "dismiss", "sample")
 """Kinds of requests that alerting answers; the runtime answers all others."""
+
+LIVE_NS = 86_400 * NS
+"""Lanes whose clock was so far from ours at a commit are replayed."""
+
+FRESH_NS = 5 * NS
+"""Without a commit for so long, the runtime stands still or is gone."""
 
 ChannelState = Literal["unused", "working", "failing"]
 
@@ -66,6 +72,11 @@ class Clock(Struct, frozen=True):
         Frame received to row committed, over the last commits; None on a replay.
     revision
         Number of the commit; set by the store.
+
+    Examples
+    --------
+    >>> Clock(now_ts=1_000 * NS, wall_ts=0, speed=60.0).lanes_ns(2 * NS) // NS
+    1120
     """
 
     now_ts: int
@@ -74,6 +85,19 @@ class Clock(Struct, frozen=True):
     latency_p50_ms: float | None = None
     latency_p99_ms: float | None = None
     revision: int = 0
+
+    @property
+    def live(self) -> bool:
+        """Tell whether the lanes live when we do, though perhaps some hours behind."""
+        return self.speed == 1.0 and abs(self.wall_ts - self.now_ts) < LIVE_NS
+
+    def lanes_ns(self, wall_ns: int) -> int:
+        """Tell what time it is where the lanes are, ns, where our wall clock is `wall_ns`.
+
+        A market goes on when nobody stores what it does; a tape that is not read stands still.
+        """
+        passed = max(0, wall_ns - self.wall_ts)
+        return self.now_ts + (passed if self.live else round(min(passed, FRESH_NS) * self.speed))
 
 
 class FeedRow(Struct, frozen=True):
@@ -188,6 +212,8 @@ class Post(Struct, frozen=True):
         Whose chart goes with it; None: no chart.
     next_try_ts
         Not to be tried before.
+    again_ts
+        When a person last asked to try it again: from then on it is tried as long as a new one.
     done_ts
         When it was accepted, or given up.
     error
@@ -205,6 +231,7 @@ class Post(Struct, frozen=True):
     state: DeliveryState = "waiting"
     attempts: int = 0
     next_try_ts: int = 0
+    again_ts: int | None = None
     done_ts: int | None = None
     error: str = ""
 
@@ -246,14 +273,17 @@ class Decision(Struct, frozen=True):
         New ones have number 0; a known number replaces that one.
     retries
         Numbers of undelivered messages that wait again, for a day from now on.
+    dismissed
+        Numbers of undelivered messages that a person wants to see no more among those.
     """
 
     position: int
-    memory: Mapping[str, bytes]
     judged_ts: int
+    memory: Mapping[str, bytes] = {}
     alerts: Sequence[Alert] = ()
     posts: Sequence[Post] = ()
     answers: Sequence[Answer] = ()
     silences: Sequence[Silence] = ()
     marks: Sequence[Mark] = ()
     retries: Sequence[int] = ()
+    dismissed: Sequence[int] = ()

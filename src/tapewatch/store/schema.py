@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 METADATA = MetaData()
@@ -138,8 +139,9 @@ meta = Table(
     Column("value", TEXT, nullable=False),  # JSON
 )
 """Keys: ``source`` {kind, address, …} whose database this is; ``clock`` {now_ts, wall_ts, speed, revision,
-latency_p50_ms, latency_p99_ms} and ``unnamed``, how many inputs in quarantine ever named no lane, written with every
-commit; ``reader:alerts`` how far alerting has read the log of changes, by ``seq``; ``alerting`` when it was there last.
+latency_p50_ms, latency_p99_ms} and ``unnamed``, how many inputs in quarantine ever named no lane, written
+with every commit; ``reader:alerts`` how far alerting has read the log of changes, by ``seq``; ``alerting`` when it was
+there last.
 """
 
 state = Table(
@@ -161,6 +163,8 @@ requests = Table(
     sqlite_autoincrement=True,
 )
 
+UNDELIVERED = "verdict = 'undelivered'"
+
 alerts = Table(
     "alerts",
     METADATA,
@@ -181,7 +185,9 @@ alerts = Table(
     Index("alerts_by_time", "at"),
     Index("alerts_by_anomaly", "anomaly_id"),
     Index("alerts_by_message", "message"),
-    Index("alerts_by_verdict", "channel", "verdict"),
+    Index("alerts_waiting", "at", sqlite_where=text("verdict IS NULL"), postgresql_where=text("verdict IS NULL")),
+    Index("alerts_undelivered", "at", sqlite_where=text(UNDELIVERED), postgresql_where=text(UNDELIVERED)),
+    Index("alerts_by_symbol", "symbol", "at"),
 )
 
 messages = Table(
@@ -199,9 +205,10 @@ messages = Table(
     Column("text", TEXT, nullable=False),
     Column("markdown", TEXT, nullable=False),
     Column("html", TEXT, nullable=False),
-    Column("state", TEXT, nullable=False),  # waiting, sent, undelivered
+    Column("state", TEXT, nullable=False),  # waiting, sent, undelivered, dismissed
     Column("attempts", Integer, nullable=False),
     Column("next_try_ts", BigInteger, nullable=False),  # our clock
+    Column("again_ts", BigInteger),  # our clock: when a person asked to try it again
     Column("done_ts", BigInteger),  # our clock: accepted, or given up
     Column("error", TEXT, nullable=False),  # of the last attempt, for a person; "" when it was accepted
     Index("messages_by_state", "state", "channel", "next_try_ts"),

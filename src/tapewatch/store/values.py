@@ -6,8 +6,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row
 
+from tapewatch.alert import Alert, Letter
 from tapewatch.model import Anomaly, Bars, Change
-from tapewatch.store.records import RAW_MAX, FeedRow, Quarantined
+from tapewatch.store.records import RAW_MAX, FeedRow, Post, Quarantined
+
+LETTER = Letter.__struct_fields__
+PLAIN = [name for name in Post.__struct_fields__ if name != "letter"]
 
 Values = dict[str, Any]  # the values of one row by column, as SQLAlchemy takes them
 
@@ -64,6 +68,44 @@ def quarantined_values(item: Quarantined) -> Values:
     symbol = None if item.symbol is None else storable(item.symbol)
     said = {"symbol": symbol, "reason": storable(item.reason), "raw": item.raw[:RAW_MAX]}
     return msgspec.structs.asdict(item) | said
+
+
+def alert_values(alert: Alert, judged_ts: int) -> Values:
+    """Make a row of an alert; `judged_ts` is our clock, ns."""
+    anomaly = alert.anomaly
+    return {
+        "change_seq": alert.seq,
+        "channel": alert.channel,
+        "anomaly_id": anomaly.id,
+        "venue": anomaly.venue,
+        "symbol": anomaly.symbol,
+        "rule": anomaly.rule,
+        "severity": anomaly.severity,
+        "occasion": alert.occasion,
+        "escalation": anomaly.escalation,
+        "at": alert.at,
+        "verdict": alert.verdict,
+        "reason": storable(alert.reason),
+        "message": alert.message,
+        "judged_ts": judged_ts,
+    }
+
+
+def post_values(post: Post) -> Values:
+    """Make a row of a message in the outbox."""
+    letter = {name: storable(value) for name, value in msgspec.structs.asdict(post.letter).items()}
+    return {name: getattr(post, name) for name in PLAIN} | letter
+
+
+def post_of(row: Row[Any]) -> Post:
+    """Make a record of a row of the table ``messages``."""
+    values = row._mapping  # noqa: SLF001  # SQLAlchemy's public name
+    return Post(letter=Letter(**{name: values[name] for name in LETTER}), **{name: values[name] for name in PLAIN})
+
+
+def plain_values(record: msgspec.Struct) -> Values:
+    """Make a row of a record whose fields are the columns."""
+    return {name: storable(v) if isinstance(v, str) else v for name, v in msgspec.structs.asdict(record).items()}
 
 
 def storable(text: str) -> str:

@@ -34,7 +34,7 @@ ALERTS_MAX = 500
 UNDELIVERED_SHOWN = 50
 MARKS_SHOWN = 2_000
 
-Ident = Annotated[str, Meta(min_length=1, max_length=100)]
+Ident = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\0]*$")]
 
 
 class AlertsWish(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,7 +51,7 @@ class AlertsWish(Struct, frozen=True, forbid_unknown_fields=True):
     symbols: Annotated[tuple[Name, ...], Meta(max_length=8)] = ()
     within_s: Annotated[int, Meta(ge=60, le=366 * 86_400)] | None = None
     before: Annotated[int, Meta(ge=0, le=2**62)] | None = None
-    before_seq: Annotated[int, Meta(ge=0)] = 0
+    before_seq: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     before_channel: Name = ""
     limit: Annotated[int, Meta(ge=1, le=ALERTS_MAX)] = 200
 
@@ -65,7 +65,7 @@ class OverviewWish(Struct, frozen=True, forbid_unknown_fields=True):
 class MessageWish(Struct, frozen=True, forbid_unknown_fields=True):
     """Query of /api/message."""
 
-    number: Annotated[int, Meta(ge=1)]
+    number: Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 
 class AnomalyWish(Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,7 +87,7 @@ class LabelsWish(Struct, frozen=True, forbid_unknown_fields=True):
 class Asking(Struct, frozen=True, forbid_unknown_fields=True):
     """Body of /api/ask: what a person wants of alerting; who answers judges the arguments."""
 
-    kind: Literal["silence", "unsilence", "mark", "retry", "sample"]
+    kind: Literal["silence", "unsilence", "mark", "retry", "dismiss", "sample"]
     arguments: Annotated[dict[Name, str | int | float | None], Meta(max_length=10)]
 
 
@@ -110,17 +110,16 @@ def _lists(reader: Reader, clock: Callable[[], int]) -> list[BaseRoute]:
     def whole(wish: OverviewWish) -> Response:
         wall_ns = clock()
         if not reader.ready():
-            nothing = overview(Standing(), wall_ns, wall_ns, undelivered=[], silences=[], precision=[])
+            nothing = overview(Standing(lanes_ns=wall_ns), wall_ns, undelivered=[], silences=[], precision=[])
             return as_json(nothing)
         with reader.connect() as conn:
-            now_ns = status(conn, wall_ns).now_ns
+            standing = alerts.standing(conn, wall_ns)
             return as_json(
                 overview(
-                    alerts.standing(conn, now_ns),
-                    now_ns,
+                    standing,
                     wall_ns,
                     undelivered=alerts.messages(conn, ["undelivered"], limit=UNDELIVERED_SHOWN),
-                    silences=alerts.silences(conn),
+                    silences=alerts.silences(conn, standing.lanes_ns),
                     precision=marks.precision(conn, wish.by),
                 )
             )

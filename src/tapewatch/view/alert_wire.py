@@ -16,8 +16,11 @@ from tapewatch.store.records import Attempt, Post
 from tapewatch.view.alert_words import (
     LABEL_WORDS,
     OUTCOME_WORDS,
+    SilenceState,
     delivery_words,
+    matches_words,
     occasion_words,
+    silence_state,
     silence_words,
     standing_words,
     told_words,
@@ -43,15 +46,14 @@ class StandingPicture(Struct, frozen=True):
 
     mark: str
     said: str
-    channels: int
     tone: Tone
     word: str
     more: str
 
 
-def standing_picture(now: Standing, now_ns: int) -> StandingPicture:
+def standing_picture(now: Standing) -> StandingPicture:
     """Put alerting into a word."""
-    return StandingPicture(now.mark, now.said, len(now.channels), *standing_words(now, now_ns))
+    return StandingPicture(now.mark, now.said, *standing_words(now))
 
 
 class AlertPicture(Struct, frozen=True):
@@ -64,7 +66,7 @@ class AlertPicture(Struct, frozen=True):
     peak
         As the anomaly stood then.
     word, why
-        "cooling down", "until 22:31:48: told at 21:31:48"; `reason` is both in full.
+        "cooling down", "until 22:31:48: taken up at 21:31:48"; `reason` is both in full.
     """
 
     seq: int
@@ -74,9 +76,7 @@ class AlertPicture(Struct, frozen=True):
     at: float
     at_ns: str
     anomaly: str
-    venue: str
     symbol: str
-    rule: str
     type: str
     severity: Severity
     direction: Direction | None
@@ -101,9 +101,7 @@ def alert_picture(line: AlertLine) -> AlertPicture:
         at=alert.at / NS,
         at_ns=str(alert.at),
         anomaly=anomaly.id,
-        venue=anomaly.venue,
         symbol=anomaly.symbol,
-        rule=anomaly.rule,
         type=RULES.get(anomaly.rule, anomaly.rule),
         severity=anomaly.severity,
         direction=anomaly.direction,
@@ -138,7 +136,6 @@ class MessagePicture(Struct, frozen=True):
 
     number: int
     channel: str
-    at: float
     alerts: int
     subject: str
     text: str
@@ -163,7 +160,6 @@ def message_picture(
     return MessagePicture(
         number=post.number,
         channel=post.channel,
-        at=post.at / NS,
         alerts=alerts,
         subject=post.letter.subject,
         text=post.letter.text if text else "",
@@ -202,14 +198,16 @@ def channel_picture(line: ChannelLine, wall_ns: int) -> ChannelPicture:
     """Put a channel into words."""
     row_ = line.row
     since = "" if row_.state == "unused" else f"since {day_clock(row_.since_ts, wall_ns)}"
-    accepted = "nothing accepted yet" if row_.accepted_ts is None else day_clock(row_.accepted_ts, wall_ns)
+    accepted = "nothing accepted yet"
+    if row_.accepted_ts is not None:
+        accepted = f"last accepted {day_clock(row_.accepted_ts, wall_ns)}"
     return ChannelPicture(
         name=row_.name,
         service=row_.service,
         takes=row_.takes,
         state=row_.state,
         since=since,
-        accepted=accepted if row_.accepted_ts is None else f"last accepted {accepted}",
+        accepted=accepted,
         waiting=line.waiting,
         undelivered=line.undelivered,
         error=row_.error,
@@ -229,27 +227,20 @@ class SilencePicture(Struct, frozen=True):
     matches: str
     since: float
     until: float
-    state: Literal["active", "planned", "past"]
+    state: SilenceState
     left: str
     note: str
 
 
-def silence_picture(silence: Silence, now_ns: int) -> SilencePicture:
+def silence_picture(silence: Silence, lanes_ns: int) -> SilencePicture:
     """Put a silence into words."""
-    parts = (
-        silence.venue,
-        silence.symbol,
-        silence.rule if "*" in silence.rule else RULES.get(silence.rule, silence.rule),
-    )
-    named = [part for part in parts if part != "*"] + ([silence.severity] if silence.severity else [])
-    past, planned = silence.until <= now_ns, silence.since > now_ns
     return SilencePicture(
         number=silence.number,
-        matches=" · ".join(named) or "everything",
+        matches=matches_words(silence),
         since=silence.since / NS,
         until=silence.until / NS,
-        state="past" if past else "planned" if planned else "active",
-        left=silence_words(silence, now_ns),
+        state=silence_state(silence, lanes_ns),
+        left=silence_words(silence, lanes_ns),
         note=silence.note,
     )
 
@@ -259,18 +250,16 @@ class PrecisionPicture(Struct, frozen=True):
 
     Attributes
     ----------
-    share, spans
-        0 … 1; None where nothing was judged.
+    spans
+        Shares of true ones among those judged, 0 … 1; None where nothing was judged.
     names
         Of the spans: the day each begins with, and how many count.
     """
 
-    rule: str
     type: str
     words: str
     judged: int
     expected: int
-    share: float | None
     spans: tuple[float | None, ...]
     names: tuple[str, ...]
 
@@ -285,12 +274,10 @@ def precision_pictures(found: Sequence[Precision]) -> tuple[PrecisionPicture, ..
         words = "–" if whole.share is None else f"{number(100 * whole.share, 0)} %"
         pictures.append(
             PrecisionPicture(
-                rule=whole.rule,
                 type=RULES.get(whole.rule, whole.rule),
                 words=words,
                 judged=whole.judged,
                 expected=whole.expected,
-                share=whole.share,
                 spans=tuple(span.share for span in spans),
                 names=tuple(f"{clock(span.start, '%Y-%m-%d')}: {span.true} of {span.judged} true" for span in spans),
             )
@@ -333,14 +320,11 @@ class Overview(Struct, frozen=True):
 
     Attributes
     ----------
-    now
-        By the lanes' clock.
     undelivered
         The newest of the messages that nobody took; `undelivered_in_all` says how many there are.
     """
 
     standing: StandingPicture
-    now: float
     channels: tuple[ChannelPicture, ...]
     undelivered: tuple[MessagePicture, ...]
     undelivered_in_all: int
@@ -350,7 +334,6 @@ class Overview(Struct, frozen=True):
 
 def overview(
     now: Standing,
-    now_ns: int,
     wall_ns: int,
     *,
     undelivered: Sequence[MessageLine],
@@ -359,10 +342,9 @@ def overview(
 ) -> Overview:
     """Gather it."""
     order = {"active": 0, "planned": 1, "past": 2}
-    pictures = [silence_picture(each, now_ns) for each in silences]
+    pictures = [silence_picture(each, now.lanes_ns) for each in silences]
     return Overview(
-        standing=standing_picture(now, now_ns),
-        now=now_ns / NS,
+        standing=standing_picture(now),
         channels=tuple(channel_picture(each, wall_ns) for each in now.channels),
         undelivered=tuple(message_picture(each.post, each.alerts, wall_ns, text=False) for each in undelivered),
         undelivered_in_all=now.undelivered,

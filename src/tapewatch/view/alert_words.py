@@ -3,14 +3,18 @@
 In: values of `alerts` and `marks`. Out: plain text; times of day are UTC.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 from tapewatch.alert import Alert, Label, Silence
+from tapewatch.dispatch.phrases import count_words
 from tapewatch.figures import clock, day_clock, duration, number
 from tapewatch.model import NS
 from tapewatch.store.records import Post
 from tapewatch.view.alerts import AlertLine, Standing
 from tapewatch.view.wire import Tone
+from tapewatch.words import RULES
+
+SilenceState = Literal["active", "planned", "past"]
 
 OUTCOME_WORDS: Final[dict[str | None, str]] = {
     None: "waiting",
@@ -60,6 +64,18 @@ def told_words(line: AlertLine) -> str:
     return f"{alert.channel}: {alert.reason}"
 
 
+def matches_words(silence: Silence) -> str:
+    """Say what a silence covers: "BTC-* · Fast move · high"."""
+    rule = RULES.get(silence.rule, silence.rule)
+    named = [part for part in (silence.venue, silence.symbol, rule) if part != "*"]
+    return " · ".join([*named, *([silence.severity] if silence.severity else [])]) or "everything"
+
+
+def silence_state(silence: Silence, lanes_ns: int) -> SilenceState:
+    """Tell whether it holds."""
+    return "past" if silence.until <= lanes_ns else "planned" if silence.since > lanes_ns else "active"
+
+
 def silence_words(silence: Silence, now_ns: int) -> str:
     """Say how long it holds: "58 min left", "starts in 5 min", "ended 21:27:48"."""
     if silence.until <= now_ns:
@@ -69,7 +85,7 @@ def silence_words(silence: Silence, now_ns: int) -> str:
     return f"{duration((silence.until - now_ns) / NS)} left"
 
 
-def standing_words(now: Standing, now_ns: int) -> tuple[Tone, str, str]:
+def standing_words(now: Standing) -> tuple[Tone, str, str]:
     """Say in a word what a person must know of alerting wherever they look, and more for who asks.
 
     Returns
@@ -78,8 +94,8 @@ def standing_words(now: Standing, now_ns: int) -> tuple[Tone, str, str]:
         "" for the word where all is well.
     """
     parts = []
-    if now.unattended(now_ns):
-        waits = f"{number(now.behind, 0)} changes wait to be judged" if now.behind else "nobody would be told"
+    if now.unattended:
+        waits = f"{count_words(now.behind, 'change')} not judged yet" if now.behind else "nobody would be told"
         parts.append(("not running", f"{waits}: tapewatch alerts run does it"))
     if now.undelivered:
         parts.append((f"{number(now.undelivered, 0)} undelivered", "nobody took them; try them again"))
@@ -102,8 +118,9 @@ def delivery_words(post: Post, wall_ns: int) -> str:
     when = "" if post.done_ts is None else f" {day_clock(post.done_ts, wall_ns)}"
     if post.state == "sent":
         return f"accepted{when}, {'first try' if post.attempts == 1 else tries}"
-    if post.state == "undelivered":
-        return f"given up{when}" + (f" after {tries}" if post.attempts else ", never tried")
+    if post.done_ts is not None:
+        dismissed = ", dismissed" * (post.state == "dismissed")
+        return f"given up{when}{f' after {tries}' if post.attempts else ', never tried'}{dismissed}"
     if not post.attempts:
         return "waiting for its first try"
     return f"not accepted yet, {tries}; next {day_clock(post.next_try_ts, wall_ns)}"

@@ -2,11 +2,12 @@
 
     alerts(conn, wanted, now_ns, limit, before) -> [AlertLine]    what was told to whom, what was held back and why
     alerts_of(conn, anomaly_ids) -> [AlertLine]                   the same of some anomalies
-    messages(conn, states, channel, limit, before) -> [MessageLine]
+    messages(conn, states, channel, limit) -> [MessageLine]
     message(conn, number) -> MessageStory | None                  a message as it was sent, with every attempt
     channels(conn) -> [ChannelLine]                               how each channel stands, and what waits for it
-    silences(conn, limit) -> [Silence]                            newest first
-    standing(conn, now_ns) -> Standing                            all of it in a few numbers
+    silences(conn, lanes_ns) -> [Silence]                         newest first
+    standing(conn, wall_ns) -> Standing                           all of it in a few numbers
+    lanes_ns(conn, wall_ns) -> int                                what time it is for alerting
 
 Pure reads, for SQLite and PostgreSQL. What people said of anomalies is in `marks`.
 """
@@ -17,11 +18,11 @@ from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, false, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, literal_column, or_, select, tuple_
 
 from tapewatch.alert import TOLD, Alert, DeliveryState, Silence, Verdict
 from tapewatch.model import NS, Anomaly
-from tapewatch.store import log, schema
+from tapewatch.store import log, outbox, schema
 from tapewatch.store.outbox import BEAT, POSITION, posts
 from tapewatch.store.records import Attempt, ChannelRow, Post
 
@@ -39,13 +40,11 @@ OUTCOMES: Final[dict[Outcome, tuple[Verdict | None, ...]]] = {
 """What became of an alert in a word, and the verdicts that it stands for; what a channel was never to be told is of its
 own kind: it is most of what happens."""
 
-LATE_NS: Final = 15 * NS
-"""A change that nobody has judged for so long by the lanes' clock: nobody judges."""
-
 SILENT_S: Final = 40.0
 """Alerting gives a sign of life every ten seconds; without one for so long it is not there."""
 
 ATTEMPTS_MAX: Final = 200
+SILENCES_PAST: Final = 200
 
 
 class AlertFilter(Struct, frozen=True):
@@ -126,10 +125,10 @@ class Standing(Struct, frozen=True):
         Messages, also those of channels that are no more.
     silences
         How many hold now.
+    lanes_ns
+        When that was, by the lanes' clock as alerting reads it.
     behind
         Changes of the log that nobody has judged yet.
-    behind_since
-        When the first of them happened, ns by the lanes' clock; None: all are judged.
     silent_s
         Seconds from alerting's last sign of life to the last commit.
     mark
@@ -142,8 +141,8 @@ class Standing(Struct, frozen=True):
     waiting: int = 0
     undelivered: int = 0
     silences: int = 0
+    lanes_ns: int = 0
     behind: int = 0
-    behind_since: int | None = None
     silent_s: float = 0.0
     mark: str = ""
     said: str = ""
@@ -153,10 +152,10 @@ class Standing(Struct, frozen=True):
         """Names of the channels that accept nothing."""
         return tuple(each.row.name for each in self.channels if each.row.state == "failing")
 
-    def unattended(self, now_ns: int) -> bool:
-        """Tell whether there are channels but nobody who tells them anything."""
-        late = self.behind_since is not None and now_ns - self.behind_since > LATE_NS
-        return bool(self.channels) and (late or self.silent_s > SILENT_S)
+    @property
+    def unattended(self) -> bool:
+        """Whether there are channels but nobody who tells them anything."""
+        return bool(self.channels) and self.silent_s > SILENT_S
 
 
 def alerts(
@@ -191,27 +190,18 @@ def messages(
     states: Sequence[DeliveryState] = (),
     channel: str | None = None,
     limit: int = 100,
-    before: int | None = None,
 ) -> list[MessageLine]:
-    """List messages, newest first.
-
-    Parameters
-    ----------
-    states
-        Empty: all.
-    before
-        Number of the last one of the page before.
-    """
+    """List messages, newest first; without `states`, those in any."""
     query = select(schema.messages).order_by(ME.number.desc()).limit(limit)
     if states:
         query = query.where(ME.state.in_(states))
     if channel is not None:
         query = query.where(ME.channel == channel)
-    if before is not None:
-        query = query.where(ME.number < before)
-    found = posts(conn, query)
-    named = select(AL.message, func.count()).where(AL.message.in_([post.number for post in found])).group_by(AL.message)
+    listed = query.with_only_columns(ME.number).subquery()
+    of_listed = listed.outerjoin(schema.alerts, AL.message == listed.c.number)  # carried out from the left
+    named = select(AL.message, func.count()).select_from(of_listed).group_by(AL.message)
     counts: dict[int, int] = dict(conn.execute(named).all())
+    found = posts(conn, query)
     return [MessageLine(post, counts.get(post.number, 0)) for post in found]
 
 
@@ -232,21 +222,26 @@ def channels(conn: Connection) -> list[ChannelLine]:
     return _channels(conn, _undone(conn))
 
 
-def silences(conn: Connection, limit: int = 200) -> list[Silence]:
-    """List silences, newest first: those that hold, are to come, and were."""
-    columns = [schema.silences.c[name] for name in Silence.__struct_fields__]
-    query = select(*columns).order_by(schema.silences.c.number.desc()).limit(limit)
-    return [Silence(*row) for row in conn.execute(query)]
+def silences(conn: Connection, lanes_ns: int) -> list[Silence]:
+    """List silences, newest first: all that hold or are to come, and the latest that were."""
+    return outbox.silences(conn, lanes_ns, past=SILENCES_PAST)
 
 
-def standing(conn: Connection, now_ns: int) -> Standing:
+def lanes_ns(conn: Connection, wall_ns: int) -> int:
+    """Tell what time it is for alerting, ns, where `wall_ns` is our clock: a market goes on where nothing is stored."""
+    clock = log.clock(conn)
+    return wall_ns if clock is None else clock.lanes_ns(wall_ns)
+
+
+def standing(conn: Connection, wall_ns: int) -> Standing:
     """Read how alerting stands; cheap enough for twice a second.
 
     Parameters
     ----------
-    now_ns
-        By the lanes' clock.
+    wall_ns
+        Our clock.
     """
+    now_ns = lanes_ns(conn, wall_ns)
     counts = _undone(conn)
     lines = _channels(conn, counts)
     position = int(log.meta(conn, POSITION) or 0)
@@ -255,7 +250,6 @@ def standing(conn: Connection, now_ns: int) -> Standing:
     waiting = and_(AL.channel.in_([line.row.name for line in lines]), AL.verdict.is_(None))
     parts = {
         "last": select(func.max(CH.seq)),
-        "ahead": select(CH.at).where(CH.seq > position).order_by(CH.seq).limit(1),
         "held": select(func.count()).select_from(schema.silences).where(s.until > now_ns, s.since <= now_ns),
         "asked": select(func.max(r.seq)),
         "answered": select(r.answered_ts).order_by(r.seq.desc()).limit(1),
@@ -267,16 +261,15 @@ def standing(conn: Connection, now_ns: int) -> Standing:
         "waited": select(func.max(AL.judged_ts)).where(waiting),
     }
     row = conn.execute(select(*(part.scalar_subquery().label(name) for name, part in parts.items()))).one()
-    stand = (f"{line.row.since_ts}.{line.row.accepted_ts}.{line.row.state}" for line in lines)
     return Standing(
         channels=tuple(lines),
         waiting=sum(count for (state, _), count in counts.items() if state == "waiting"),
         undelivered=sum(count for (state, _), count in counts.items() if state == "undelivered"),
         silences=row.held,
+        lanes_ns=now_ns,
         behind=max(0, (row.last or 0) - position),
-        behind_since=row.ahead,
         silent_s=0.0 if clock is None or beat is None else max(0, clock.wall_ts - int(beat)) / NS,
-        mark=blake2b(repr((position, sorted(counts.items()), *stand, *row[2:])).encode(), digest_size=8).hexdigest(),
+        mark=blake2b(repr((position, sorted(counts.items()), lines, *row[1:])).encode(), digest_size=8).hexdigest(),
         said=f"{row.asked}-{row.answered}",
     )
 
@@ -300,10 +293,9 @@ def _undone(conn: Connection) -> dict[tuple[str, str], int]:
 
 
 def _lines() -> Select[Any]:
-    of_change = and_(CH.seq == AL.change_seq)
     return (
         select(schema.alerts, CH.record, ME.state.label("delivery"))
-        .join(schema.changes, of_change)
+        .join(schema.changes, CH.seq == AL.change_seq)
         .outerjoin(schema.messages, ME.number == AL.message)
     )
 
@@ -328,6 +320,9 @@ def _choices(wanted: AlertFilter) -> list[ColumnElement[bool]]:
     ]
     if wanted.outcomes and set(wanted.outcomes) != set(OUTCOMES):
         verdicts = [verdict for outcome in wanted.outcomes for verdict in OUTCOMES[outcome]]
-        some = AL.verdict.in_([verdict for verdict in verdicts if verdict is not None])
-        chosen.append(or_(some, AL.verdict.is_(None) if None in verdicts else false()))
+        named = [verdict for verdict in verdicts if verdict is not None]
+        # The rare ones by themselves, and written out, have indexes of their own.
+        some = AL.verdict == literal_column(f"'{named[0]}'") if len(named) == 1 else AL.verdict.in_(named)
+        parts = [*([some] if named else []), *([AL.verdict.is_(None)] if None in verdicts else [])]
+        chosen.append(or_(*parts))
     return chosen

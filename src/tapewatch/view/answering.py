@@ -56,7 +56,7 @@ def answering_posts(answer: Callable[[T], Response], wish: type[T]) -> Callable[
             wanted = msgspec.json.decode(body, type=wish)
         except msgspec.ValidationError as error:
             return as_json({"error": str(error)}, 400)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return as_json({"error": "expected JSON"}, 400)
         return await _worked(answer, wanted)
 

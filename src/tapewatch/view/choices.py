@@ -6,6 +6,7 @@ In: texts of flags. Out: a filter; a word that is none of the expected ones is a
 import difflib
 import re
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from tapewatch.errors import ConfigError
@@ -76,6 +77,26 @@ def one_of(flag: str, text: str, choices: Collection[T]) -> T:
     nearest = f"; did you mean {close[0]}?" if close else ""
     *first, final = choices
     raise ConfigError(f"{flag} expects {', '.join(first)} or {final}, found {text!r}{nearest}")
+
+
+def moment_of(text: str, flag: str) -> float:
+    """Read a moment, UTC where it names no other offset.
+
+    Returns
+    -------
+    float
+        Seconds since the epoch.
+
+    Raises
+    ------
+    ConfigError
+        It is none.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ConfigError(f"{flag} expects a moment such as '2026-01-31 14:00', found {text!r}") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def span_of(text: str, flag: str, *, or_all: bool = False) -> int:

@@ -103,7 +103,7 @@ def _look(conn: Connection, since: Place, wall_ns: int, wanted: Wanted) -> News:
         feed = status(conn, wall_ns)
         opened = queries.open_anomalies(conn)
         now = now_picture(feed, verdict(opened))
-        alerting = standing_picture(standing(conn, feed.now_ns), feed.now_ns)
+        alerting = standing_picture(standing(conn, wall_ns))
         if wanted.panels:
             watch = watch_rows(feed, watchlist(conn, feed))
             tallies = _tallies(conn, feed, wanted.filters)

@@ -30,7 +30,8 @@ from tapewatch.words import (
 )
 
 Tone = Literal["", "warn", "bad"]
-Name = Annotated[str, Meta(max_length=64)]
+Name = Annotated[str, Meta(max_length=64, pattern=r"^[^\0]*$")]
+"""Of a venue, a symbol, a channel; PostgreSQL has no place for NUL."""
 
 
 class Subscription(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,9 +1,15 @@
-import pytest
+import re
 
-from support.screens import alerted, calm, market, press, running, settle, text_of
-from support.telling import telling
+import pytest
+from msgspec.structs import replace
+
+from support.screens import add, alerted, calm, market, press, running, settle, text_of
+from support.telling import DESK, PHONE, telling
+from support.views import anomaly
 from tapewatch.errors import StoreError
+from tapewatch.store.sql import Store
 from tapewatch.view.terminal.alerts import Alerts
+from tapewatch.view.terminal.panel import Panel
 
 SIZES = [(144, 42), (80, 24), (60, 16), (40, 10), (24, 6)]
 
@@ -70,15 +76,30 @@ async def test_what_was_told_to_whom_and_what_was_not_and_why(reader):
         assert "✓ told message 2" in listed[1]
         assert "– silenced by silence 1 (BTC-*)" in listed[2]
         assert "◆ undelivered = expected · message 3 HTTP 401: bad token" in listed[4]
-        assert "– cooling down until 22:24:28: told at 21:24:28" in listed[5]
+        assert "– cooling down until 22:24:28: taken up at 21:24:28" in listed[5]
         assert "✓ told ✓ true · message 1" in listed[6]
         silences = text_of(pilot, "silences")
         assert "silence 1 (BTC-*)" in silences
-        assert "60 min left" in silences
-        assert "starts in 10 min" in silences
+        assert "until 22:32 · 60 min left" in silences
+        assert "from 21:42 until 22:42" in silences
         assert "OLD" not in silences
         await press(pilot, "escape")
         assert not isinstance(pilot.app.screen, Alerts)
+
+
+async def test_a_row_of_another_day_shows_its_date(reader, tmp_path):
+    add(tmp_path / "x.db", anomaly("day-before", ago_s=80_000))
+    with telling(tmp_path / "x.db") as told:
+        told.judge("day-before", "desk", "held", "held back: feed silent")
+    async with running(reader) as pilot:
+        await press(pilot, "A")
+        heading = text_of(pilot, "told").splitlines()[1]
+        today, *_, before = rows(pilot)
+        assert today[heading.index("Time UTC") :].startswith("21:32:18")
+        assert before[heading.index("Time UTC") :].startswith("10-09 23:19:28")
+        for row in (today, before):
+            assert row[heading.index("Channel") :].startswith("desk")
+            assert row[heading.index("Change") :].startswith("opened")
 
 
 async def test_filters(reader):
@@ -131,6 +152,36 @@ async def test_silence_and_its_end_are_confirmed_and_asked_for(reader, alerting)
         assert alerting.asked[-1] == ("unsilence", {"number": 1})
 
 
+async def test_the_silence_that_would_end_is_in_sight(reader, tmp_path, alerting):
+    with telling(tmp_path / "x.db") as told:
+        for _ in range(9):
+            told.silence(0, 3_600)
+    async with running(reader, request=alerting) as pilot:
+        await press(pilot, "A")
+        assert "6 more" in text_of(pilot, "silences")  # of the nine, and the two that were there
+        await press(pilot, "tab", *["down"] * 7)
+        assert re.findall(r"silence (\d+)", text_of(pilot, "silences")) == ["9", "8", "7", "6", "5"]
+        assert "▌silence 5 " in text_of(pilot, "silences")
+        await press(pilot, "u", "y")
+        assert alerting.asked == [("unsilence", {"number": 5})]
+        await press(pilot, *["up"] * 3)
+        assert "▌silence 8 " in text_of(pilot, "silences").splitlines()[2]  # in sight already: nothing moves
+        await press(pilot, "pagedown", "pagedown")
+        assert "▌silence 1 " in text_of(pilot, "silences").splitlines()[5]
+
+
+async def test_every_channel_can_be_seen(reader, tmp_path):
+    more = [replace(PHONE, name=f"team-{i}") for i in range(6)]
+    with telling(tmp_path / "x.db", PHONE, DESK, *more):
+        pass
+    async with running(reader) as pilot:
+        await press(pilot, "A")
+        assert "2 more" in text_of(pilot, "channels")
+        assert "team-5" not in text_of(pilot, "channels")
+        await press(pilot, "shift+tab", *["down"] * 9)
+        assert "team-5" in next(line for line in text_of(pilot, "channels").splitlines() if "▌" in line)
+
+
 @pytest.mark.parametrize(
     ("key", "said"), [("t", {"label": "true"}), ("f", {"label": "false"}), ("e", {"label": "expected"}), ("k", {})]
 )
@@ -165,6 +216,66 @@ async def test_only_what_was_not_delivered_is_tried_again(reader, alerting):
         assert alerting.asked == []
         await press(pilot, "down", "down", "down", "y")
         assert alerting.asked == [("retry", {"message": 3})]
+
+
+async def test_only_what_was_not_delivered_is_dismissed_once_confirmed(reader, alerting):
+    async with running(reader, request=alerting) as pilot:
+        await press(pilot, "A", "down", "d", "down", "d")
+        assert pilot.app.screen.wanted.outcomes  # no prompt has come between
+        await press(pilot, "down", "down", "down", "d")
+        assert "Dismiss message 3, which nobody took?" in text_of(pilot)
+        await press(pilot, "x")
+        assert alerting.asked == []
+        await press(pilot, "d", "y")
+        assert alerting.asked == [("dismiss", {"message": 3})]
+
+
+async def test_the_markets_keys_do_nothing_where_it_is_hidden(reader):
+    async with running(reader) as pilot:
+        await press(pilot, "down", "left", "A")
+        control = pilot.app.control
+        before = dict(vars(control))
+        for key in ("p", "1", "s", "S", "t", "x", "left", "plus", "z", "w", "b", "a", "home"):
+            await press(pilot, key)
+            assert vars(control) == before, key
+        await press(pilot, "A", "1", "p")
+        assert control.ask.filter.severities == ("medium", "low")
+        assert control.paused_ns
+
+
+async def test_help_and_quit_are_for_both(reader):
+    async with running(reader) as pilot:
+        await press(pilot, "A", "question_mark")
+        assert "try an undelivered message again, dismiss it" in text_of(pilot)
+        await press(pilot, "escape")
+        await pilot.press("q")
+        assert pilot.app._exit
+
+
+async def test_nothing_is_left_of_a_database_that_goes_away(reader, tmp_path):
+    async with running(reader) as pilot:
+        await press(pilot, "A", "tab")
+        (tmp_path / "x.db").unlink()
+        pilot.app.screen.look()
+        await settle(pilot)
+        shown = text_of(pilot)
+        assert "There is no database" in shown
+        for stale in ("Live", "undelivered", "Channels", "Silences", "24 h", "filter"):
+            assert stale not in shown
+        assert "◌ Waiting" in text_of(pilot, "bar")
+        assert "A market" in text_of(pilot, "keys")
+        alerted(tmp_path / "x.db").close()
+        pilot.app.screen.look()
+        await settle(pilot)
+        assert len(rows(pilot)) == 7
+        assert "Live" in text_of(pilot, "bar")
+        assert "silence 1" in text_of(pilot, "silences")
+
+
+async def test_an_answer_cannot_steer_the_terminal(reader):
+    async with running(reader, request=Alerting("done: silence 1 (\x1b[2J) ends now")) as pilot:
+        await press(pilot, "h", "y")
+        assert notices(pilot) == ["Silence 1 (\N{REPLACEMENT CHARACTER}[2J) ends now."]
 
 
 @pytest.mark.parametrize(
@@ -210,12 +321,36 @@ async def test_channels_and_no_alert_yet(tmp_path):
             assert "desk" in text_of(pilot, "channels")
 
 
+def overflowing(pilot):
+    """Name the panels that were given more than they can show; what they crop never reaches the window."""
+    return [
+        panel.id
+        for panel in pilot.app.screen.query(Panel)
+        if panel.display
+        and (
+            len(panel._strips) > panel.content_size.height
+            or any(strip.cell_length > panel.content_size.width for strip in panel._strips)
+        )
+    ]
+
+
 async def test_every_size_fits(reader):
     async with running(reader) as pilot:
-        await press(pilot, "A", "down", "enter")
+        await press(pilot, "A", "down", "down", "enter")
         for width, height in SIZES:
             await pilot.resize_terminal(width, height)
             await settle(pilot)
-            lines = text_of(pilot).splitlines()
-            assert len(lines) == height
-            assert all(len(line) <= width for line in lines)
+            assert overflowing(pilot) == []
+            assert "▌" in text_of(pilot, "told")
+            assert "? help  " in text_of(pilot).splitlines()[-1]
+            assert "q quit" in text_of(pilot).splitlines()[-1]
+
+
+@pytest.mark.parametrize("made", [calm, Store.read])
+async def test_nothing_to_show_fits_every_size(tmp_path, made):
+    async with running(made(tmp_path / "x.db")) as pilot:
+        await press(pilot, "A")
+        for width, height in SIZES:
+            await pilot.resize_terminal(width, height)
+            await settle(pilot)
+            assert overflowing(pilot) == []

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapewatch.view.terminal.layout import LOG_MIN, arrange, chart_columns
+from tapewatch.view.terminal.layout import LOG_MIN, arrange, chart_columns, scrolled
 
 sizes = {
     "width": st.integers(1, 300),
@@ -41,3 +41,12 @@ def test_a_chart_asks_for_no_more_bars_than_might_fit():
     assert chart_columns(144, prefer_watch=False) == 144 - 46 - 2 - 2 - 10
     assert chart_columns(80, prefer_watch=False) == 80 - 2 - 2 - 10
     assert chart_columns(10, prefer_watch=False) >= 1
+
+
+@given(st.integers(-5, 50), st.integers(1, 12), st.integers(1, 40), st.data())
+def test_what_is_chosen_is_in_sight_and_the_panel_is_full(top, rows, count, data):
+    at = data.draw(st.integers(0, count - 1))
+    first = scrolled(top, at, rows, count)
+    assert 0 <= first <= at < first + rows
+    assert first + min(rows, count) <= count
+    assert scrolled(first, at, rows, count) == first

@@ -1,9 +1,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.segment import Segment
+from rich.text import Text
+from textual.app import App
 from textual.strip import Strip
 
-from tapewatch.view.terminal.panel import _changed
+from tapewatch.view.terminal.panel import Panel, _changed
 
 line = st.lists(st.text("ab·", min_size=1, max_size=4).map(Segment), max_size=6)
 
@@ -24,3 +26,18 @@ def test_a_change_in_the_middle():
     old = [Segment("21:32:48 "), Segment("0.4"), Segment(" s old")]
     new = [Segment("21:32:48 "), Segment("0.9"), Segment(" s old")]
     assert _changed(old, new) == (9, 12)
+
+
+class Lone(App[None]):
+    def compose(self):
+        yield Panel("lone")
+
+
+async def test_nothing_that_a_panel_is_given_steers_the_terminal():
+    async with Lone().run_test() as pilot:
+        panel = pilot.app.query_one(Panel)
+        panel.show([Text.assemble("red \x1b[31m", ("clear \x9b2J", "bold"), " two\nlines \u202etfel")])
+        await pilot.pause()
+        shown = panel.render_line(0).text
+        assert shown.isprintable()
+        assert shown.rstrip() == "red \ufffd[31mclear \ufffd2J two\ufffdlines \ufffdtfel"

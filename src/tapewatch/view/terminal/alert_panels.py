@@ -5,7 +5,7 @@ In: values of `alerts` and a size. Out: one text per line; nothing here knows wh
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.text import Text
 
@@ -22,6 +22,7 @@ from tapewatch.view.alert_words import (
 )
 from tapewatch.view.alerts import AlertLine, ChannelLine, MessageStory, Outcome, Standing
 from tapewatch.view.status import Status
+from tapewatch.view.terminal import ink
 from tapewatch.view.terminal.ink import CHIP_CELLS, cell, chip, fitted
 from tapewatch.view.terminal.palette import Palette
 from tapewatch.view.verdict import feed_words, source_words
@@ -30,12 +31,12 @@ from tapewatch.words import ARROWS, FEED_SIGNS, RULES_SHORT, SHAPES, peak_words
 KEYS: Final = (
     ("↑↓", "row"),
     ("⏎", "message"),
-    ("o", "outcome"),
-    ("c", "channel"),
+    ("o c r", "filter"),
     ("m", "mark"),
-    ("h", "silence 1 h"),
-    ("u", "end a silence"),
+    ("h", "silence"),
+    ("u", "end silence"),
     ("y", "try again"),
+    ("d", "dismiss"),
     ("A", "market"),
     ("?", "help"),
     ("q", "quit"),
@@ -43,11 +44,12 @@ KEYS: Final = (
 """Key → what it does."""
 
 KEYS_SHORT: Final = (
-    ("⏎", "message"),
+    ("⏎", "open"),
     ("o c r", "filter"),
     ("m", "mark"),
     ("h u", "silence"),
-    ("A", "market"),
+    ("y d", "retry"),
+    ("A", "back"),
     ("?", "help"),
     ("q", "quit"),
 )
@@ -60,6 +62,9 @@ SIGNS: Final[dict[Outcome, str]] = {
     "undelivered": SHAPES["high"],
     "not taken": "–",
 }
+
+DISMISSED: Final = "undelivered, dismissed"
+"""Nobody took the message, and a person knows."""
 
 STATE_SIGNS: Final = {"working": "●", "failing": SHAPES["high"], "unused": "◌"}
 STATE_WORDS: Final = {"working": "working", "failing": "failing", "unused": "not used yet"}
@@ -79,7 +84,7 @@ NOBODY = (
 def bar(standing: Standing, now: Status, width: int, palette: Palette) -> Text:
     """Say how alerting stands, and whether the market is live."""
     p = palette
-    tone, word, _ = standing_words(standing, now.now_ns)
+    tone, word, _ = standing_words(standing)
     known = f"{len(standing.channels)} channel{'s' * (len(standing.channels) != 1)}"
     trouble = f"{SHAPES['high']} {word} " if tone else "nothing waits " if not word else f"{word} "
     feed, more = feed_words(now)
@@ -100,10 +105,12 @@ def bar(standing: Standing, now: Status, width: int, palette: Palette) -> Text:
     return fitted(width, left, right)
 
 
-def channel_lines(channels: Sequence[ChannelLine], wall_ns: int, width: int, palette: Palette) -> list[Text]:
+def channel_lines(
+    channels: Sequence[ChannelLine], chosen: int | None, wall_ns: int, width: int, palette: Palette
+) -> list[Text]:
     """Draw each channel in a line: how it stands, what waits for it, why it fails or what it takes."""
-    p, lines = palette, []
-    for each in channels:
+    p, lines, room = palette, [], width - 2
+    for i, each in enumerate(channels):
         row = each.row
         colour = {"working": p.accent, "failing": p.high, "unused": p.muted}[row.state]
         since = "" if row.state == "unused" else f" since {day_clock(row.since_ts, wall_ns)}"
@@ -117,7 +124,7 @@ def channel_lines(channels: Sequence[ChannelLine], wall_ns: int, width: int, pal
         )
         told = (row.error or row.takes, p.high if row.error else p.muted)
         head = fitted(
-            width,
+            room,
             [
                 (0, head),
                 (1, Text("".join(f"  {part}" for part in undone), "bold")),
@@ -125,10 +132,10 @@ def channel_lines(channels: Sequence[ChannelLine], wall_ns: int, width: int, pal
             ],
         )
         head.rstrip()
-        room = width - head.cell_len - 2
-        if room >= WHY_MIN // 2:
-            head.append(f"  {cell(told[0], room)}", told[1])
-        lines.append(head)
+        left = room - head.cell_len - 2
+        if left >= WHY_MIN // 2:
+            head.append(f"  {cell(told[0], left)}", told[1])
+        lines.append(ink.row(head, width, p, here=i == chosen))
     return lines
 
 
@@ -140,9 +147,33 @@ def nobody_lines(palette: Palette) -> list[Text]:
     return [*lines, Text(end=""), Text(last, palette.muted, end="")]
 
 
-def heading(width: int, channel: int, palette: Palette) -> Text:
+def none_lines(palette: Palette) -> list[Text]:
+    """Say that the list is empty, and which keys widen it."""
+    return [
+        Text("No alert in this time, or none of this kind", "bold", end=""),
+        Text("r looks further back; o and c choose others.", palette.muted, end=""),
+    ]
+
+
+class Columns(NamedTuple):
+    """Cells of the columns that are as wide as what stands in them."""
+
+    time: int
+    channel: int
+
+
+def columns(found: Sequence[AlertLine], width: int, now_ns: int) -> Columns:
+    """Share out a width: the whole time of each row, with its date where it is not today's."""
+    return Columns(
+        max((len(day_clock(each.alert.at, now_ns)) for each in found), default=8),
+        min(NAME_CELLS if width >= WIDE else 10, max(7, *(len(each.alert.channel) for each in found))),
+    )
+
+
+def heading(width: int, layout: Columns, palette: Palette) -> Text:
     """Name the columns."""
-    parts = [cell("Severity", CHIP_CELLS), cell("Time UTC", 8), cell("Channel", channel), cell("Symbol", 9)]
+    parts = [cell("Severity", CHIP_CELLS), cell("Time UTC", layout.time)]
+    parts += [cell("Channel", layout.channel), cell("Symbol", 9)]
     if width >= WIDE:
         parts += [cell("Type", TYPE_CELLS), cell("Peak", 8, right=True)]
     parts += [cell("Change", 6), "Outcome, and why"]
@@ -152,15 +183,18 @@ def heading(width: int, channel: int, palette: Palette) -> Text:
 WIDE = 100
 
 
-def alert_row(line: AlertLine, width: int, channel: int, now_ns: int, palette: Palette, mark: Mark | None) -> Text:
+def alert_row(line: AlertLine, width: int, layout: Columns, now_ns: int, palette: Palette, mark: Mark | None) -> Text:
     """Draw an alert in one line; what a person said of the anomaly stands before the reason."""
     alert, each, p = line.alert, line.alert.anomaly, palette
+    sign, word = SIGNS[line.outcome], OUTCOME_WORDS[alert.verdict]
     style = {"told": "", "undelivered": f"bold {p.high}"}.get(line.outcome, p.muted)
+    if line.delivery == "dismissed":
+        sign, word, style = SIGNS["held back"], DISMISSED, p.muted
     kind = f"{ARROWS[each.direction]} {RULES_SHORT.get(each.rule, each.rule)}"
     parts = [
         chip(each.severity, p),
-        Text(cell(day_clock(alert.at, now_ns)[-8:], 8)),
-        Text(cell(alert.channel, channel)),
+        Text(cell(day_clock(alert.at, now_ns), layout.time)),
+        Text(cell(alert.channel, layout.channel)),
         Text(cell(each.symbol, 9), "bold"),
     ]
     if width >= WIDE:
@@ -170,7 +204,7 @@ def alert_row(line: AlertLine, width: int, channel: int, now_ns: int, palette: P
     parts += [
         Text(cell(occasion_words(alert), 6)),
         Text.assemble(
-            (f"{SIGNS[line.outcome]} {OUTCOME_WORDS[alert.verdict]} ", style),
+            (f"{sign} {word} ", style),
             said,
             (f"{number}{why_words(line)}", p.muted),
         ),
@@ -229,23 +263,17 @@ def alert_page(
     tuple
         At most `height` lines, and the `top` with which they were drawn.
     """
-    channel = min(NAME_CELLS if width >= WIDE else 10, max(7, *(len(each.alert.channel) for each in found)))
+    layout = columns(found, width, now_ns)
     room = max(1, height - 1)
     extra = list(extra)[: max(0, room - 1)]
     top = max(0, min(top, len(found) - room + len(extra)))
     if chosen is not None:
         top = min(chosen, max(top, chosen + len(extra) - room + 1))
-    lines = [heading(width, channel, palette)]
+    lines = [heading(width, layout, palette)]
     for i, each in enumerate(found[top : top + room], top):
         here = i == chosen
-        mark = marks.get(each.alert.anomaly.id)
-        for drawn in (alert_row(each, width, channel, now_ns, palette, mark), *(extra if here else [])):
-            full = Text.assemble(("▌" if here else " ", palette.accent), drawn, end="", no_wrap=True)
-            full.truncate(width, overflow="ellipsis")
-            full.pad_right(max(0, width - full.cell_len))
-            if here:
-                full.stylize_before(f"on {palette.selected}")
-            lines.append(full)
+        drawn = alert_row(each, width, layout, now_ns, palette, marks.get(each.alert.anomaly.id))
+        lines += [ink.row(line, width, palette, here=here) for line in (drawn, *(extra if here else []))]
     lines[0].truncate(width)
     return lines[:height], top
 
@@ -253,21 +281,23 @@ def alert_page(
 def silence_lines(
     found: Sequence[Silence], chosen: int | None, now_ns: int, width: int, palette: Palette
 ) -> list[Text]:
-    """Draw each silence in a line: what it covers, how long it holds, and why."""
-    lines = []
-    for i, each in enumerate(found):
-        here = i == chosen
-        line = Text.assemble(
-            ("▌" if here else " ", palette.accent),
-            (cell(each.name, min(40, width // 2)), "bold"),
-            (f"  {silence_words(each, now_ns):<16}", ""),
-            (f"  {each.note}", palette.muted),
-            end="",
-            no_wrap=True,
-        )
-        line.truncate(width, overflow="ellipsis")
-        line.pad_right(max(0, width - line.cell_len))
-        if here:
-            line.stylize_before(f"on {palette.selected}")
-        lines.append(line)
-    return lines
+    """Draw each silence in a line: what it covers, when it holds, and why."""
+    name = min(width // 2, max((len(each.name) for each in found), default=0))
+    terms = [term_words(each, now_ns) for each in found]
+    cells = max((len(term) for term in terms), default=0)
+    lines = [
+        Text.assemble((cell(each.name, name), "bold"), f"  {term:<{cells}}", (f"  {each.note}", palette.muted))
+        for each, term in zip(found, terms, strict=True)
+    ]
+    return [ink.row(line, width, palette, here=i == chosen) for i, line in enumerate(lines)]
+
+
+def term_words(silence: Silence, now_ns: int) -> str:
+    """Say when it holds, with the date where it is another: "until 16:00 · 58 min left", "from 14:00 until 16:00"."""
+
+    def moment(ts: int, today_ns: int) -> str:
+        return day_clock(ts, today_ns).rpartition(":")[0]
+
+    if silence.since > now_ns:
+        return f"from {moment(silence.since, now_ns)} until {moment(silence.until, silence.since)}"
+    return f"until {moment(silence.until, now_ns)} · {silence_words(silence, now_ns)}"

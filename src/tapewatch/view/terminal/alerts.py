@@ -17,8 +17,9 @@ from tapewatch.store.sql import Reader
 from tapewatch.view import alerts, marks
 from tapewatch.view.alerts import OUTCOMES, AlertFilter, AlertLine, ChannelLine, MessageStory, Outcome, Standing
 from tapewatch.view.status import Status, status
-from tapewatch.view.terminal import alert_panels, panels
+from tapewatch.view.terminal import alert_panels, panels, states
 from tapewatch.view.terminal.ink import centred
+from tapewatch.view.terminal.layout import BORDER, scrolled
 from tapewatch.view.terminal.palette import Palette
 from tapewatch.view.terminal.panel import Panel
 from tapewatch.view.terminal.wishes import Wishes
@@ -31,7 +32,6 @@ SOME: tuple[Outcome, ...] = tuple(each for each in OUTCOMES if each != "not take
 CHOICES: tuple[tuple[Outcome, ...], ...] = (SOME, *((each,) for each in OUTCOMES))
 ROWS = 300
 CHANNELS_SHOWN, SILENCES_SHOWN = 6, 5
-BORDER = 2
 
 KEYS = (
     ("up,k", "move(-1)"),
@@ -46,6 +46,7 @@ KEYS = (
     ("h", "silence"),
     ("u", "unsilence"),
     ("y", "retry"),
+    ("d", "let_be"),
     ("A,escape", "market"),
     ("question_mark,f1", "app.help"),
     ("q", "app.quit"),
@@ -80,14 +81,14 @@ def look(reader: Reader, wall_ns: int, wanted: AlertFilter, number: int | None) 
         if not reader.ready():
             return None, f"There is no database {reader.name} yet."
         with reader.connect() as conn:
-            now = status(conn, wall_ns)
+            now, standing = status(conn, wall_ns), alerts.standing(conn, wall_ns)
             lines = alerts.alerts(conn, wanted, now.now_ns, ROWS)
-            silences = [each for each in alerts.silences(conn) if each.until > now.now_ns]
+            silences = alerts.silences(conn, standing.lanes_ns)
             return Told(
                 now,
-                alerts.standing(conn, now.now_ns),
+                standing,
                 lines,
-                silences,
+                [each for each in silences if each.until > standing.lanes_ns],
                 marks.marks_of(conn, {each.alert.anomaly.id for each in lines}),
                 None if number is None else alerts.message(conn, number),
             ), ""
@@ -100,8 +101,8 @@ class Alerts(Screen[None]):
 
     CSS = """
     Alerts { background: $tw-ground; color: $tw-text; overflow: hidden; }
-    #told { height: 1fr; padding: 0; }
-    #silences { padding: 0; }
+    #told { height: 1fr; }
+    #channels, #told, #silences { padding: 0; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding(key, action, show=False) for key, action in KEYS]
     app: "Top"
@@ -124,13 +125,14 @@ class Alerts(Screen[None]):
         self._reader, self._clock, self._hz, self._palette, self._wishes = reader, clock, hz, palette, wishes
         self._reason = ""
         self._top = 0
-        self._silence = 0
+        self._at_of = {"channels": 0, "silences": 0}
+        self._top_of = {"channels": 0, "silences": 0}
         self._reading = self._again = False
 
     def compose(self) -> ComposeResult:
         """Set the panels up."""
         yield Panel("bar")
-        yield Panel("channels").add_class("box")
+        yield Panel("channels", focusable=True).add_class("box")
         yield Panel("told", focusable=True).add_class("box")
         yield Panel("silences", focusable=True).add_class("box")
         yield Panel("keys")
@@ -168,6 +170,7 @@ class Alerts(Screen[None]):
 
     def on_panel_clicked(self, message: Panel.Clicked) -> None:
         """Choose with the mouse."""
+        message.stop()
         message.panel.focus()
 
     def _panel(self, name: str) -> Panel:
@@ -185,24 +188,41 @@ class Alerts(Screen[None]):
 
     def _draw(self) -> None:
         p, width, told = self._palette, self.size.width, self.told
+        if told is None:
+            self._draw_nothing()
+            return
         keys = alert_panels.KEYS if width >= panels.KEYS_FULL_CELLS else alert_panels.KEYS_SHORT
         self._panel("keys").show([panels.key_line(width - 2, p, keys=keys)])
-        box = self._panel("told")
-        if told is None:
-            box.show([Text(f" {self._reason or 'Looking …'}", p.muted, end="")])
-            return
         self._panel("bar").show([alert_panels.bar(told.standing, told.status, width - 2, p)])
         rest = self.size.height - 2
-        rest -= self._show("channels", "Channels", self._channel_lines(told, width), CHANNELS_SHOWN, rest)
-        self._silence = max(0, min(self._silence, len(told.silences) - 1))
-        here = self._silence if self.focused is not None and self.focused.id == "silences" else None
-        lines = alert_panels.silence_lines(told.silences, here, told.status.now_ns, width - BORDER, p)
+        here = self._here("channels", len(told.channels))
+        lines = alert_panels.channel_lines(told.channels, here, self._clock(), width - BORDER, p)
+        rest -= self._show("channels", "Channels", lines, CHANNELS_SHOWN, rest)
+        here = self._here("silences", len(told.silences))
+        lines = alert_panels.silence_lines(told.silences, here, told.standing.lanes_ns, width - BORDER, p)
         rest -= self._show("silences", "Silences", lines, SILENCES_SHOWN, rest)
+        box = self._panel("told")
         box.entitle("Told, and held back", self._filter_words(told))
         box.show(self._list_lines(told, width - BORDER, rest - BORDER))
 
-    def _channel_lines(self, told: Told, width: int) -> list[Text]:
-        return alert_panels.channel_lines(told.channels, self._clock(), width - BORDER - 2, self._palette)
+    def _draw_nothing(self) -> None:
+        p, width = self._palette, self.size.width
+        self._panel("bar").show([panels.waiting_line("Alerts", width - 2, p)])
+        self._panel("keys").show([panels.key_line(width - 2, p, keys=alert_panels.KEYS[-3:])])
+        for name in self._at_of:
+            self._panel(name).display = False
+        lines = states.empty(self._reason, width, p)
+        self._panel("told").entitle("")
+        self._panel("told").show(centred(lines, width - BORDER, self.size.height - 2 - BORDER))
+
+    @property
+    def _focus(self) -> str:
+        return "told" if self.focused is None or self.focused.id is None else self.focused.id
+
+    def _here(self, name: str, count: int) -> int | None:
+        # The line that the arrows have chosen; nothing is marked where the arrows do not act.
+        self._at_of[name] = max(0, min(self._at_of[name], count - 1))
+        return self._at_of[name] if self._focus == name else None
 
     def _show(self, name: str, title: str, lines: list[Text], most: int, rest: int) -> int:
         # Returns the lines that the box takes; where the window is low the list has them all.
@@ -210,17 +230,19 @@ class Alerts(Screen[None]):
         panel.display = bool(lines) and rest >= most + 8
         if not panel.display:
             return 0
-        panel.styles.height = min(len(lines), most) + BORDER
-        panel.entitle(title, f"{len(lines) - most} more" if len(lines) > most else "")
-        panel.show(lines[:most])
-        return min(len(lines), most) + BORDER
+        rows = min(len(lines), most)
+        top = self._top_of[name] = scrolled(self._top_of[name], self._at_of[name], rows, len(lines))
+        panel.styles.height = rows + BORDER
+        panel.entitle(title, f"{len(lines) - rows} more" if len(lines) > rows else "")
+        panel.show(lines[top : top + rows])
+        return rows + BORDER
 
     def _list_lines(self, told: Told, width: int, height: int) -> list[Text]:
         p = self._palette
         if not told.lines:
             if not told.channels:
                 return centred(alert_panels.nobody_lines(p), width, height)
-            return [Text(" No alert in this time, or none of this kind. o, c and r choose others.", p.muted, end="")]
+            return centred(alert_panels.none_lines(p), width, height)
         line, extra = self._line, []
         if line is not None and self.expanded:
             story = told.story if told.story is not None and told.story.post.number == line.alert.message else None
@@ -245,11 +267,11 @@ class Alerts(Screen[None]):
         return " · ".join((" ".join(self.wanted.channels) or "all channels", outcomes, span, count))
 
     def action_move(self, step: int) -> None:
-        """Choose another row, of the list or of the silences."""
+        """Choose another row of the panel that has the focus."""
         if self.told is None:
             return
-        if self.focused is not None and self.focused.id == "silences":
-            self._silence += step
+        if self._focus in self._at_of:
+            self._at_of[self._focus] += step
         elif self.told.lines:
             at = self._at
             to = 0 if at is None else max(0, min(len(self.told.lines) - 1, at + step))
@@ -297,12 +319,17 @@ class Alerts(Screen[None]):
     def action_unsilence(self) -> None:
         """End the chosen silence."""
         if self.told is not None and self.told.silences:
-            self._wishes.unsilence(self.told.silences[self._silence])
+            self._wishes.unsilence(self.told.silences[self._at_of["silences"]])
 
     def action_retry(self) -> None:
         """Try the chosen row's message again, where nobody took it."""
         if (line := self._line) is not None and line.alert.message is not None and line.outcome == "undelivered":
             self._wishes.retry(line.alert.message)
+
+    def action_let_be(self) -> None:
+        """Dismiss the chosen row's message, where nobody took it."""
+        if (line := self._line) is not None and line.alert.message is not None and line.delivery == "undelivered":
+            self._wishes.dismiss(line.alert.message)
 
     def action_market(self) -> None:
         """Go back to the market, by way of what is open here."""

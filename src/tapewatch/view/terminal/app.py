@@ -58,6 +58,10 @@ KEYS = (
 )
 
 
+MARKET = frozenset(action.partition("(")[0] for _, action in KEYS) - {"help", "quit"}
+"""Actions that only make sense where their effect is seen."""
+
+
 class Top(App[None]):
     """Show a database in a terminal.
 
@@ -143,6 +147,12 @@ class Top(App[None]):
     def panel(self, name: str) -> Panel:
         """Find a panel by its name."""
         return self.screen_stack[0].query_one(f"#{name}", Panel)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Refuse what acts on the market while another screen hides it."""
+        if action in MARKET and len(self.screen_stack) > 1:
+            return False
+        return super().check_action(action, parameters)
 
     def on_resize(self) -> None:
         """Share the window out anew; a wider chart needs more bars."""

@@ -73,11 +73,11 @@ def at_a_terminal() -> bool:
 
 
 def pipe_or_terminal() -> Console:
-    """Make a console on standard output; a pipe gets the width of COLUMNS, or a wide one."""
-    console = Console(highlight=False)
-    if console.is_terminal or "COLUMNS" in os.environ:
-        return console
-    return Console(highlight=False, width=PIPE_CELLS)
+    """Make a console on standard output that prints texts as they are; a pipe gets COLUMNS as width, or a wide one."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not (console.is_terminal or "COLUMNS" in os.environ):
+        console.width = PIPE_CELLS
+    return console
 
 
 def _check_symbols(wanted: Filter, captured: list[str]) -> None:

@@ -52,6 +52,16 @@ def cell(text: str, width: int, *, right: bool = False) -> str:
     return " " * (width - cell_len(text)) + text if right else set_cell_size(text, width)
 
 
+def row(line: Text, width: int, palette: Palette, *, here: bool) -> Text:
+    """Bring a line of a list to the list's width; the chosen one has a bar in front and a ground of its own."""
+    full = Text.assemble(("▌" if here else " ", palette.accent), line, end="", no_wrap=True)
+    full.truncate(width, overflow="ellipsis")
+    full.pad_right(max(0, width - full.cell_len))
+    if here:
+        full.stylize_before(f"on {palette.selected}")
+    return full
+
+
 def spark(values: Sequence[float], width: int) -> str:
     """Draw a line of eight heights, its right end the last value; short series stay short."""
     if not values:
@@ -69,7 +79,7 @@ def centred(lines: Sequence[Text], width: int, height: int) -> list[Text]:
     shown = [Text.assemble(" " * left, line, end="") for line in lines]
     for line in shown:
         line.truncate(max(0, width), overflow="ellipsis")
-    return [Text(end="")] * max(0, (height - len(lines)) // 2) + shown
+    return [Text(end="")] * max(0, (height - len(lines)) // 2) + shown[: max(0, height)]
 
 
 class Canvas:

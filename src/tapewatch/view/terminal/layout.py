@@ -41,6 +41,11 @@ def chart_columns(width: int, *, prefer_watch: bool) -> int:
     return max(AXIS_CELLS_MIN, width - left - BORDER - PADDING - AXIS_CELLS_MIN)
 
 
+def scrolled(top: int, at: int, rows: int, count: int) -> int:
+    """Say which of `count` lines is the first of `rows` in sight: `top`, moved no further than line `at` asks for."""
+    return max(0, min(max(top, at - rows + 1), at, count - rows))
+
+
 def arrange(width: int, height: int, lanes: int, *, prefer_watch: bool) -> Layout:
     """Share a window out.
 

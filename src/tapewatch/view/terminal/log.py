@@ -16,6 +16,7 @@ from tapewatch.model import Anomaly
 from tapewatch.view.alert_words import LABEL_WORDS, told_words
 from tapewatch.view.alerts import AlertLine
 from tapewatch.view.queries import Filter
+from tapewatch.view.terminal import ink
 from tapewatch.view.terminal.ink import CHIP_CELLS, cell, chip
 from tapewatch.view.terminal.palette import Palette
 from tapewatch.view.verdict import Entry
@@ -182,15 +183,8 @@ def page(
     lines[0].truncate(width)
     for i, entry in enumerate(entries[top : top + room], top):
         drawn = [row(entry, layout, now_ns, palette, marks.get(entry.id)), *(extra if i == at else [])]
-        for line in drawn:
-            here = i == at
-            full = Text.assemble(("▌" if here else " ", palette.accent), line, end="", no_wrap=True)
-            full.truncate(width, overflow="ellipsis")
-            full.pad_right(max(0, width - full.cell_len))
-            if here:
-                full.stylize_before(f"on {palette.selected}")
-            lines.append(full)
-            ids.append(entry.id)
+        lines += [ink.row(line, width, palette, here=i == at) for line in drawn]
+        ids += [entry.id] * len(drawn)
     return Page(lines[:height], ids[:height], top)
 
 

@@ -13,13 +13,11 @@ from tapewatch.model import NS
 from tapewatch.view.terminal import candles, log, panels, states
 from tapewatch.view.terminal.control import Control
 from tapewatch.view.terminal.ink import centred
-from tapewatch.view.terminal.layout import BORDER, Layout, arrange
+from tapewatch.view.terminal.layout import BORDER, Layout, arrange, scrolled
 from tapewatch.view.terminal.palette import Palette
 from tapewatch.view.terminal.panel import Panel
 from tapewatch.view.terminal.picture import Chart, Picture
 from tapewatch.words import SPANS
-
-WAITING = Text("Looking …", end="")
 
 
 class Painter:
@@ -75,11 +73,10 @@ class Painter:
     def _paint_nothing(self, reason: str, size: Size) -> None:
         p = self._palette
         self._size(Layout(0, 0, 0, 0, 0, 0))
-        top = Text.assemble(("∿ tapewatch ", f"bold {p.accent}"), ("│ ", p.line), ("No verdict yet", p.muted), end="")
-        self._panel("bar").show([panels.spread(size.width - 2, top, Text("◌ Waiting", p.muted, end=""))])
+        self._panel("bar").show([panels.waiting_line("No verdict yet", size.width - 2, p)])
         self._panel("banner").display = False
         self._panel("keys").show([panels.key_line(size.width - 2, p, keys=panels.KEYS[-2:])])
-        lines = states.empty(reason, size.width, p) if reason else [WAITING]
+        lines = states.empty(reason, size.width, p)
         log_panel, self.row_ids = self._panel("log"), []
         log_panel.entitle("")
         log_panel.show(centred(lines, size.width - BORDER, size.height - 2 - BORDER))
@@ -89,7 +86,7 @@ class Painter:
         rows = layout.watch - BORDER
         chosen = picture.chart.watch.lane if picture.chart else None
         at = next((i for i, each in enumerate(picture.watch) if each.lane == chosen), 0)
-        self.watch_top = max(0, min(max(self.watch_top, at - rows + 1), at, len(picture.watch) - rows))
+        self.watch_top = scrolled(self.watch_top, at, rows, len(picture.watch))
         watch = self._panel("watch")
         watch.show(panels.watch_lines(picture.watch, chosen, inner, self.watch_top, rows, p))
         hidden = len(picture.watch) - rows

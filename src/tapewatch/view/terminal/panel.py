@@ -1,6 +1,6 @@
 """A widget that shows lines and repaints only the cells that changed: what keeps a link over ssh quiet."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 
 from rich.segment import Segment
@@ -10,6 +10,8 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
+
+from tapewatch.dispatch.phrases import plain
 
 
 class Panel(Widget):
@@ -45,7 +47,9 @@ class Panel(Widget):
         """Replace the lines; cells that stay the same are not painted again."""
         console, nothing = self.app.console, Strip([])
         # A text of one style renders without it; the base style is laid under every segment.
-        strips = [Strip(Segment.apply_style(line.render(console), console.get_style(line.style))) for line in lines]
+        strips = [
+            Strip(_harmless(Segment.apply_style(line.render(console), console.get_style(line.style)))) for line in lines
+        ]
         self.repainted = []
         for y in range(max(len(strips), len(self._strips))):
             old = self._strips[y] if y < len(self._strips) else nothing
@@ -67,6 +71,12 @@ class Panel(Widget):
         offset = event.get_content_offset(self)
         if offset is not None:
             self.post_message(self.Clicked(self, offset.y))
+
+
+def _harmless(segments: Iterable[Segment]) -> Iterator[Segment]:
+    # What people and venues wrote must not steer the terminal; nothing reaches it but through a panel or a notice.
+    for text, style, _ in segments:
+        yield Segment(text if text.isprintable() else plain(text, len(text)), style)
 
 
 def _changed(old: list[Segment], new: list[Segment]) -> tuple[int, int]:

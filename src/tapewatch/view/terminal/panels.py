@@ -84,7 +84,7 @@ def top_line(picture: Picture, width: int, palette: Palette) -> Text:
         ]
     else:
         left.append((4, Text(f" {rest}", p.muted)))
-    tone, trouble, _ = standing_words(picture.standing, now.now_ns)
+    tone, trouble, _ = standing_words(picture.standing)
     word, more = feed_words(now)
     colour = {"live": p.accent, "stale": p.high, "reconnecting": p.high}.get(now.state, p.muted)
     right: list[Piece] = [
@@ -294,9 +294,11 @@ def key_line(width: int, palette: Palette, *, keys: Sequence[tuple[str, str]], h
     return fitted(width, parts, aside)
 
 
-def spread(width: int, left: Text, right: Text) -> Text:
-    """Put one text at each end of a line."""
-    return fitted(width, [(0, left)], [(1, right)])
+def waiting_line(what: str, width: int, palette: Palette) -> Text:
+    """Stand in for the first line where there is nothing to tell of."""
+    p = palette
+    left = Text.assemble(("∿ tapewatch ", f"bold {p.accent}"), ("│ ", p.line), (what, p.muted))
+    return fitted(width, [(0, left)], [(1, Text("◌ Waiting", p.muted))])
 
 
 def _short(symbol: str) -> str:

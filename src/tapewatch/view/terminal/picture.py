@@ -137,7 +137,7 @@ def read(conn: Connection, wall_ns: int, ask: Ask) -> Picture:
         counts=queries.counts(conn, ask.filter, now.now_ns),
         hours=queries.histogram(conn, Filter(), now.now_ns - (DAY_S - 3_600) * NS, now.now_ns),
         chart=None if chosen is None else _chart(conn, chosen, now, ask),
-        standing=alerts.standing(conn, now.now_ns),
+        standing=alerts.standing(conn, wall_ns),
         marks=marks.marks_of(conn, [each.id for each in listed]),
         told=[] if ask.told is None else alerts.alerts_of(conn, [ask.told]),
     )

@@ -32,19 +32,23 @@ KEYS = (
     ("A", "alerts: what was told to whom, what was held back, silences"),
     ("m", "mark the row: true, false, expected, or seen"),
     ("h", "hear nothing of the chart's symbol for an hour"),
-    ("o c  u y", "among alerts: outcome, channel; end a silence, try again"),
+    ("o  c", "among alerts: what became of them, which channel"),
+    ("u", "among alerts: end the silence that Tab and ↑ ↓ have chosen"),
+    ("y  d", "among alerts: try an undelivered message again, dismiss it"),
     ("+ −  z", "width of the bars; z lets it fit itself"),
     ("← →", "the chart back and forth in time"),
     ("b", "mean and bands on or off"),
     ("w", "chart or watch-list, where there is room for one"),
-    ("Tab", "between log and watch-list"),
+    ("Tab", "between log and watch-list; alerts, silences and channels"),
     ("p", "pause; everything stays as it is"),
     ("q", "quit"),
 )
 
 
 def empty(reason: str, width: int, palette: Palette) -> list[Text]:
-    """Say that no trade has come yet, why, and which commands bring some."""
+    """Say that no trade has come yet, why, and which commands bring some; without a reason, that we still look."""
+    if not reason:
+        return [Text("Looking …", end="")]
     lines = [Text("No trades yet", "bold", end=""), Text(reason, palette.muted, end=""), Text(end="")]
     cells = max(len(command) for command, _ in STARTS)
     for command, what in STARTS:

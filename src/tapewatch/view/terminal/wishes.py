@@ -6,6 +6,7 @@ from functools import partial
 from textual.app import App
 
 from tapewatch.alert import Silence
+from tapewatch.dispatch.phrases import plain
 from tapewatch.errors import StoreError
 from tapewatch.store.values import Values
 from tapewatch.view.terminal.palette import Palette
@@ -62,6 +63,15 @@ class Wishes:
         """Try an undelivered message again."""
         self._send("retry", [{"message": number}])
 
+    def dismiss(self, number: int) -> None:
+        """Let an undelivered message be."""
+
+        def answered(key: str | None) -> None:
+            if key is not None:
+                self._send("dismiss", [{"message": number}])
+
+        self._ask(f"Dismiss message {number}, which nobody took?", {"y": "yes"}, answered)
+
     def _ask(self, question: str, choices: dict[str, str], answered: Callable[[str | None], None]) -> None:
         self._app.push_screen(Prompt(question, choices, self._palette), answered)
 
@@ -83,7 +93,7 @@ class Wishes:
         self._app.call_from_thread(self._say, said)
 
     def _say(self, answer: str) -> None:
-        word, _, said = answer.partition(": ")
+        word, _, said = plain(answer, len(answer)).partition(": ")
         self._app.notify(
             f"{said[:1].upper()}{said[1:]}.", severity="information" if word == "done" else "error", markup=False
         )
