@@ -101,7 +101,7 @@ def test_an_older_database_is_not_read_before_it_was_brought_up(database: Databa
 
 def test_alerting_comes_to_an_old_database_without_telling_what_is_in_its_log(database: Database) -> None:
     Store.open(database.url).close()
-    database.execute("DELETE FROM migrations WHERE number = 2")
+    database.execute("DELETE FROM migrations WHERE number > 1")
     for name in ALERTING:
         database.execute(f"DROP TABLE {name}")
     for ordinal in "012":
@@ -110,6 +110,29 @@ def test_alerting_comes_to_an_old_database_without_telling_what_is_in_its_log(da
     Store.open(database.url).close()
     assert set(ALERTING) <= look(database)[1]
     assert database.rows("SELECT value FROM meta WHERE key = 'reader:alerts'") == [("3",)]
+
+
+def test_alerting_goes_on_in_a_database_of_schema_2(database: Database) -> None:
+    Store.open(database.url).close()
+    database.execute("DELETE FROM migrations WHERE number > 2")
+    database.execute("ALTER TABLE messages DROP COLUMN again_ts")
+    for name in ("alerts_waiting", "alerts_undelivered", "alerts_by_symbol"):
+        database.execute(f"DROP INDEX {name}")
+    database.execute("CREATE INDEX alerts_by_verdict ON alerts (channel, verdict)")
+    database.execute("INSERT INTO state (name, value) VALUES ('alerts', '{}'), ('detector', 'x')")
+    for seq, message in ((1, "NULL"), (2, "7")):
+        row = f"({seq}, 'phone', 'a', 'v', 's', 'r', 'high', 'opened', 0, 1, 'waits', {message}, 1)"
+        names = "change_seq, channel, anomaly_id, venue, symbol, rule, severity, occasion, escalation, at, reason"
+        database.execute(f"INSERT INTO alerts ({names}, message, judged_ts) VALUES {row}")  # noqa: S608  # a test's own words
+    Store.open(database.url).close()
+    assert database.rows("SELECT again_ts FROM messages") == []
+    assert database.rows("SELECT name FROM state") == [("detector",)]
+    assert database.rows("SELECT verdict FROM alerts ORDER BY change_seq") == [("undelivered",), (None,)]
+    engine = open_engine(database_url(database.url), read_only=True)
+    with engine.connect() as connection:
+        found = {index["name"] for index in inspect(connection).get_indexes("alerts")}
+    engine.dispose()
+    assert found == {index.name for index in METADATA.tables["alerts"].indexes}
 
 
 def test_a_database_of_another_program_is_refused_and_kept(database: Database) -> None:

@@ -92,7 +92,7 @@ def test_what_fails_stores_nothing(outbox: Outbox, database: Database) -> None:
 
 
 def test_a_new_outbox_has_read_nothing_and_remembers_nothing(outbox: Outbox) -> None:
-    assert outbox.kept() == (0, {}, {}, [])
+    assert outbox.kept() == (0, 0, {}, {}, [])
     fresh = outbox.fresh(0, 10)
     assert [(seq, each.anomaly.id) for seq, each in fresh.changes] == [(1, anomaly(1).id), (2, anomaly(2).id)]
     assert [seq for seq, _ in outbox.fresh(1, 10).changes] == [2]

@@ -154,7 +154,7 @@ class _Session:
         kept = await self._in_thread(self._outbox.kept)
         memory = kept.memory
         if not memory:
-            self._desk = Desk(self._means.terms, Memory(position=kept.position))
+            self._desk = Desk(self._means.terms, Memory(position=kept.position, number=kept.number))
         else:
             try:
                 self._desk = Desk.restore(self._means.terms, memory)

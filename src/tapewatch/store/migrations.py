@@ -4,7 +4,20 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Connection, DateTime, Integer, MetaData, Table, func, insert, inspect, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    Integer,
+    MetaData,
+    Table,
+    delete,
+    func,
+    insert,
+    inspect,
+    select,
+    update,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
@@ -23,9 +36,24 @@ def _add_alerting(connection: Connection) -> None:
     connection.execute(insert(METADATA.tables["meta"]), {"key": "reader:alerts", "value": str(newest)})
 
 
+def _let_messages_be_asked_for_again(connection: Connection) -> None:
+    """Let messages be asked for again, and rare alerts be found fast; what waited to be told ends."""
+    if "again_ts" not in {column["name"] for column in inspect(connection).get_columns("messages")}:
+        connection.exec_driver_sql("ALTER TABLE messages ADD COLUMN again_ts BIGINT")
+    alerts, state = METADATA.tables["alerts"], METADATA.tables["state"]
+    for index in alerts.indexes:
+        index.create(connection, checkfirst=True)
+    connection.exec_driver_sql("DROP INDEX IF EXISTS alerts_by_verdict")
+    # What alerting remembers is written in another form now: what it had not put into a message ends here.
+    connection.execute(delete(state).where(state.c.name.startswith("alerts")))
+    waited = (alerts.c.verdict.is_(None), alerts.c.message.is_(None))
+    ended = {"verdict": "undelivered", "reason": "not told: it waited while tapewatch was brought up to date"}
+    connection.execute(update(alerts).where(*waited).values(ended))
+
+
 ALERTING = ("alerts", "messages", "attempts", "channels", "silences", "marks")
 
-STEPS: Sequence[Step] = (_add_alerting,)
+STEPS: Sequence[Step] = (_add_alerting, _let_messages_be_asked_for_again)
 """What was changed after schema 1, in order: the first entry leads to schema 2, and so on. Entries never change;
 the first line of each one's docstring says to a person what it does."""
 

@@ -46,6 +46,8 @@ class Kept(NamedTuple):
     ----------
     position
         Number of the last change that was judged.
+    number
+        Of the last message.
     memory
         Pages of the desk's, by name; none: it has none yet.
     waiting
@@ -53,6 +55,7 @@ class Kept(NamedTuple):
     """
 
     position: int
+    number: int
     memory: dict[str, bytes]
     waiting: dict[str, int]
     channels: list[ChannelRow]
@@ -153,7 +156,8 @@ class Outbox:
             m = schema.messages.c
             counted = select(m.channel, func.count()).where(m.state == "waiting").group_by(m.channel)
             waiting: dict[str, int] = dict(connection.execute(counted).all())
-            return Kept(position, memory, waiting, channels)
+            number = connection.execute(select(func.max(m.number))).scalar() or 0
+            return Kept(position, number, memory, waiting, channels)
 
     def fresh(self, after: int, limit: int) -> Fresh:
         """Read what is new in the log, at most `limit` changes, and what people want.

@@ -4,7 +4,7 @@ In: what `queries`, `status` and `verdict` found. Out: frozen values ready to be
 them, so that the browser only draws. Times are seconds since the epoch, float64 (exact to a microsecond).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 import numpy as np
@@ -218,6 +218,9 @@ def trouble(message: str, wall_ns: int) -> Now:
     )
 
 
+STOPPED: Final = "Capture was stopped."
+
+
 def _banner(now: Status) -> Banner | None:
     as_of = f"Prices and the verdict are as of {clock(now.as_of_ns)} UTC."
     why = _sentence(now.reason)
@@ -232,7 +235,7 @@ def _banner(now: Status) -> Banner | None:
         case "ended":
             return Banner("calm", "The tape is over.", as_of)
         case "stopped":
-            return Banner("calm", "Capture was stopped.", f"{why} {as_of}".strip())
+            return Banner("calm", STOPPED, as_of if why == STOPPED else f"{why} {as_of}".strip())
         case "live" if now.reason:
             return Banner("warn", "Part of the feed is silent.", why)
         case _:

@@ -2,13 +2,14 @@
 
 import re
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 
-from support.dashboards import Server
+from support.dashboards import Server, Watched
 from support.seen import until
 from support.telling import DESK, PHONE, telling
 from support.writing import Writer
@@ -19,6 +20,9 @@ pytestmark = pytest.mark.browser
 READY = ".tw-alerts[data-ready=true]"
 ROWS = ".tw-alerts tr[data-key]"
 SECONDS = 1_000
+SLASH = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: '/', bubbles: true, cancelable: true}))"
+
+BESIDE_COLUMNS = "e => e.getBoundingClientRect().right - e.querySelector('th:last-child').getBoundingClientRect().right"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,8 +76,9 @@ def test_a_channel_that_fails_is_seen_from_the_market_and_leads_to_its_page(serv
     page.go_back()
     expect(page.locator(".tw-chart")).to_be_visible()
     page.go_forward()
+    row(page, "BTC-USD").click()
     page.reload()
-    expect(row(page, "BTC-USD")).to_be_visible()
+    expect(page.locator(".story")).to_contain_text("feed silent")
     page.get_by_role("link", name="Market").click()
     # The chart was laid out behind the other page; its bars lie as wide as ever.
     until(page, lambda chart: 50 < float(chart["visible"]) < 1_000)
@@ -108,15 +113,26 @@ def test_what_a_person_says_stands_in_the_log_and_counts(server: Server, browse,
     page = browse(f"{server.url}/?symbol=LINK-USD&anomaly=told", ready=".tw-log tr[aria-selected=true]")
     detail = page.locator(".tw-log tr.more")
     expect(detail).to_contain_text("told phone")
-    detail.get_by_label("Note").fill("checked with the venue")
-    detail.get_by_role("button", name="False", exact=True).click()
-    expect(detail.locator(".answer")).to_have_text("Marked as false.")
+    note, false = detail.get_by_label("Note"), detail.get_by_role("button", name="False", exact=True)
+    note.fill("to be checked")
+    note.press("Enter")
+    expect(detail.locator(".answer")).to_have_text(re.compile(r"acknowledged\.$", re.IGNORECASE))
+    expect(note).to_be_focused()
+    note.fill("checked with the venue")
+    false.press("Enter")
+    expect(detail.locator(".answer")).to_have_text(re.compile(r"marked as false\.$", re.IGNORECASE))
+    expect(false).to_be_focused()
     mark = page.locator("tr[data-id=told] .mark")
     expect(mark).to_have_text("✗ false")
     detail.get_by_role("button", name="True", exact=True).click()
     expect(mark).to_have_text("✓ true")
     expect(mark).to_have_attribute("title", "checked with the venue")
     page.get_by_role("link", name="Alerts").click()
+    # Keys are those of the page that is shown.
+    for key in ("j", "Escape"):
+        page.keyboard.press(key)
+    expect(page).to_have_url(re.compile("anomaly=told"))
+    assert page.evaluate(SLASH), "the chart took a key of another page"
     expect(page.locator(".precision")).to_contain_text("Fast move")
     expect(page.locator(".precision")).to_contain_text("100 %")
     with page.expect_download() as download:
@@ -124,20 +140,82 @@ def test_what_a_person_says_stands_in_the_log_and_counts(server: Server, browse,
     assert "checked with the venue" in Path(download.value.path()).read_text()
 
 
-def test_a_silence_comes_and_goes(server: Server, browse):
+def test_a_silence_comes_and_goes(server: Server, browse, watched: Watched):
     page = browse(f"{server.url}/?page=alerts", ready=READY)
-    page.get_by_role("button", name="Add …").click()
-    page.get_by_label("Symbol, * matches any").fill("LINK-*")
-    page.get_by_role("button", name="15 min").click()
-    page.locator(".silence-form").get_by_label("Note").fill("maintenance")
-    page.get_by_role("button", name="Silence", exact=True).click()
+    form, add, answer = page.locator(".silence-form"), page.get_by_role("button", name="Add …"), "section > .answer"
+    symbol, send = form.get_by_label("Symbol, * matches any"), form.get_by_role("button", name="Silence", exact=True)
+    add.click()
+    send.click()
+    expect(symbol).to_be_focused()  # nothing is silenced by accident: somebody has to say what
+    expect(symbol).to_have_value("")
+    symbol.fill(" ")
+    assert not symbol.evaluate("e => e.validity.valid")
+    form.get_by_label("Severity").select_option("High")
+    page.get_by_role("button", name="Cancel").click()
+    row(page, "LINK-USD").first.click()
+    add.click()
+    expect(symbol).to_have_value("LINK-USD")  # what is looked at, whatever the market's page shows
+    expect(form.get_by_label("Severity")).to_have_value("")
+    symbol.fill("LINK-*")
+    form.get_by_role("button", name="15 min").click()
+    form.get_by_label("Note").fill("maintenance")
+    form.get_by_label("Note").press("Enter")
     silence = page.locator(".silences li").filter(has_text="LINK-*")
-    expect(silence).to_contain_text("15 min left")
+    expect(form).to_be_hidden()  # at once: nobody's second silence is shut away
+    expect(page.locator(answer).filter(has_text="15 min, until")).to_be_visible()
+    expect(add).to_be_focused()
+    expect(silence).to_contain_text(re.compile(r"until (\d\d-\d\d )?\d\d:\d\d UTC · 1[45] min left"))
     expect(silence).to_contain_text("maintenance")
+
+    # The list of alerts cannot be read just now: that is said, and what can be read is shown.
+    watched.expected = ("Failed to load",)
+    page.route("**/api/alerts?*", lambda route: route.fulfill(status=503, json={"error": "x.db: locked"}))
+    add.click()
+    symbol.fill("BTC-*")
+    form.get_by_label("From (UTC), now if empty").fill(f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d}T22:30")
+    form.get_by_role("button", name="4 h", exact=True).click()
+    send.click()
+    planned = page.locator(".silences li").filter(has_text="BTC-*")
+    expect(planned).to_contain_text(re.compile(r"^BTC.*\d\d-\d\d 22:30 to \d\d-\d\d 02:30 UTC · starts in"))
+    expect(page.locator(".notice")).to_contain_text("may be old: x.db: locked.")
+    expect(page.locator(ROWS)).not_to_have_count(0)
+    page.unroute("**/api/alerts?*")
+    expect(page.locator(".notice")).to_be_hidden()
+
     silence.get_by_role("button").click()
     expect(silence).to_have_count(0)
     page.get_by_role("button", name="Show 1 past").click()
     expect(silence).to_contain_text("ended")
+
+
+def test_an_answer_that_is_late_holds_up_nothing_and_an_empty_list_says_what_to_expect(server: Server, browse):
+    page = browse(f"{server.url}/?page=alerts", ready=READY)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/alerting?by=day", hold)
+    page.get_by_role("button", name="7 d").click()
+    weeks = page.get_by_role("button", name="Weeks")
+    with page.expect_request("**/api/alerting?by=week", timeout=5 * SECONDS):
+        weeks.click()
+    expect(weeks).to_have_attribute("aria-pressed", "true")
+
+    changes: dict[str, object] = {}
+    page.route("**/api/alerts?*", lambda route: route.fulfill(json={"rows": []}))
+    page.route("**/api/alerting?by=week", lambda route: route.fulfill(json=route.fetch().json() | changes))
+    page.get_by_role("button", name="All", exact=True).click()
+    nothing = page.locator(".nothing")
+    expect(nothing).to_have_text(re.compile("No alert yet. The channels are ready; what they take appears here"))
+    changes["standing"] = {"word": "not running"}
+    page.get_by_role("button", name="1 h", exact=True).first.click()
+    expect(nothing).to_have_text(re.compile("No alert in this time. Alerting is not running"))
+    changes["channels"] = []
+    page.get_by_role("button", name="All", exact=True).click()
+    expect(nothing).to_have_text(re.compile("No alert yet. No channel is configured any more"))
+    for each in held:
+        each.continue_()
 
 
 def test_a_link_leads_to_an_anomaly_that_the_filter_hides(server: Server, browse):
@@ -160,16 +238,62 @@ def test_a_phone_shows_cards(server: Server, browse):
     expect(card).to_contain_text("ETH-USD")
     card.tap()
     expect(page.locator(".story")).to_contain_text("given up")
+    expect(page.locator(".badge span")).to_be_visible()
+    channels = page.get_by_role("heading", name="Channels")
+    expect(channels).not_to_be_in_viewport()
+    page.get_by_role("button", name="Channels 1 of 2 works").tap()
+    expect(channels).to_be_in_viewport()
+    page.get_by_role("navigation", name="On this page").get_by_role("button", name="Alerts").tap()
+    expect(page.get_by_label("Channel of the alerts")).to_be_in_viewport()
     for width in (390, 360, 768, 1024, 1440):
         page.set_viewport_size({"width": width, "height": 844})
         until(page, lambda _: page.locator("[data-testid=stMain]").evaluate("e => e.scrollWidth - e.clientWidth") == 0)
+        # An open row goes over all columns, and makes no new ones.
+        assert page.locator(".list table").evaluate(BESIDE_COLUMNS) < 1
 
 
-def test_an_undelivered_message_stays_until_it_is_tried_again(server: Server, browse):
+def test_undelivered_messages_stay_until_they_are_tried_again_or_dismissed(server: Server, browse, writer: Writer):
+    with telling(writer.path, PHONE, DESK, now_ns=time.time_ns()) as by_hand:
+        by_hand.number = 3
+        for ident in ("told", "held"):
+            by_hand.send("desk", ident, outcomes=("HTTP 401: bad token",))
     page = browse(f"{server.url}/?page=alerts&within=3600", ready=READY)
-    page.locator(".lost").get_by_role("button", name="Try message 2 again").click()
-    expect(page.locator(".lost")).to_be_hidden()
+    lost = page.locator(".lost")
+    expect(lost.locator("li")).to_have_count(3)
+
+    # Two more answers about a message: the first one comes last.
+    late: list[tuple[Route, APIResponse]] = []
+    page.route("**/api/message?*", lambda route: route.continue_() if late else late.append((route, route.fetch())))
+    with page.expect_request("**/api/message?*"):
+        row(page, "ETH-USD").filter(has_text="undelivered").click()
+
+    lost.get_by_role("button", name="Dismiss message 4").press("Enter")
+    expect(lost.locator("li")).to_have_count(2)
+    expect(lost.get_by_role("button", name="Dismiss message 2")).to_be_focused()
+    expect(row(page, "undelivered, dismissed")).to_have_count(1)
+
+    def refuse(route: Route) -> None:
+        if route.request.post_data_json["arguments"] == {"message": 5}:
+            route.fulfill(json={"done": False, "said": "There is no channel 'desk' any more"})
+        else:
+            route.continue_()
+
+    page.route("**/api/ask", refuse)
+    lost.get_by_role("button", name="Try all again").click()
+    said = "1 message is tried again, 1 not: There is no channel 'desk' any more."
+    expect(lost.locator(".answer")).to_have_text(said)
     expect(row(page, "its message is tried again")).to_be_visible()
+    expect(page.locator(".story")).to_contain_text("Message 2 to desk: not accepted yet")
+    page.route("**/api/message?*", lambda _: None)  # nothing newer covers it up
+    with page.expect_response("**/api/message?*") as response:
+        late[0][0].fulfill(response=late[0][1])
+    assert "given up" in response.value.text()
+    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    expect(page.locator(".story")).not_to_contain_text("given up")
+
+    page.unroute("**/api/ask")
+    lost.get_by_role("button", name="Dismiss message 5").click()
+    expect(lost).to_be_hidden()
     expect(page.locator(".badge")).to_have_text("desk fails")
 
 

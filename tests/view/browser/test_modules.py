@@ -268,6 +268,46 @@ def test_of_the_worst_that_is_chosen_all_are_marked(module, worst, marked):
 
 
 @pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (503, {"asked": 1, "again": 1, "focus": "chosen", "unknown": None}),
+        (400, {"asked": 1, "again": 0, "focus": "chosen", "unknown": "linked"}),
+        (200, {"asked": 1, "again": 0, "focus": "linked", "unknown": None}),
+    ],
+)
+def test_what_a_link_leads_to_is_sought_until_a_person_looks_at_something_else(module, status, expected):
+    body = """
+      const { fetch, setTimeout } = globalThis;
+      const [waiting, asked] = [[], []];
+      const chosen = { ...x.row, id: "chosen", symbol: "BTC-USD" };
+      const filter = { severities: [], rules: [], directions: [], recency: 60, one: false };
+      Object.assign(m.store, { settings: { filter }, socket: { say: () => null }, watch: [chosen] });
+      await m.store.select(chosen).catch(() => null);
+      m.store.look("chosen");
+      const headers = { "content-type": "application/json" };
+      let { status } = x;
+      globalThis.setTimeout = (work) => waiting.push(work);
+      globalThis.fetch = async (url) => {
+        if (String(url).includes("api/anomaly?")) asked.push(url);
+        return new Response(JSON.stringify(status === 200 ? { row: x.row } : { error: "locked" }), { status, headers });
+      };
+      try {
+        await m.store.find("linked");
+        const { unknown } = m.store;
+        const again = status === 503 ? waiting.length : 0;
+        if (status !== 200) m.store.look("chosen");
+        status = 200;
+        for (const work of waiting.splice(0)) await work();
+        return { asked: asked.length, again, focus: m.store.focus, unknown };
+      } finally {
+        Object.assign(globalThis, { fetch, setTimeout });
+      }
+    """
+    linked = msgspec.to_builtins(row(anomaly("linked")))
+    assert module("lib/store", body, {"row": linked, "status": status}) == expected
+
+
+@pytest.mark.parametrize(
     ("call", "expected"),
     [
         ("number(-1234.5, 2)", "−1,234.50"),
@@ -281,6 +321,8 @@ def test_of_the_worst_that_is_chosen_all_are_marked(module, worst, marked):
         ("clock(1760131968)", "21:32:48"),
         ("moment(1760131968, 1760131999)", "21:32:48"),
         ("moment(1760131968, 1760231999)", "10-10 21:32"),
+        ("minute(1760131968, 1760131999)", "21:32"),
+        ("minute(1760131968, 1760231999)", "10-10 21:32"),
     ],
 )
 def test_figures(module, call, expected):

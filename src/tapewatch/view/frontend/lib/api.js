@@ -14,8 +14,12 @@ const checked = async (response, url) => {
   const kind = response.headers.get("content-type") ?? "";
   if (response.ok && !kind.startsWith("text/html")) return response;
   const answer = kind.startsWith("application/json") ? await response.json() : {};
-  throw new Error(answer.error ?? `${url.pathname} answered ${response.status}`);
+  const error = new Error(answer.error ?? `${url.pathname} answered ${response.status}`);
+  throw Object.assign(error, { status: response.status });
 };
+
+/** Whether the same may be answered later: nobody was there, or the database could not be read just then. */
+export const passes = ({ status }) => status === undefined || status === 503;
 
 /** Newest bars of a lane, or those before a time: a flat array of seven numbers a bar, and the place they stem from. */
 export const fetchBars = async ({ venue, symbol }, width, { before = null, limit = 2000 } = {}) => {
@@ -68,7 +72,7 @@ export const fetchMessage = async (number) => (await read("message", { number })
 /** Where the labels lie as a file. */
 export const labelsAddress = (form) => new URL(`api/labels?form=${form}`, BASE).href;
 
-/** Ask alerting for something; returns whether it was done, and a sentence. */
+/** Ask alerting for something; returns whether it was done, and a sentence; `lost` where nobody answered. */
 export const request = async (kind, wanted) => {
   const url = new URL("api/ask", BASE);
   const body = JSON.stringify({ kind, arguments: wanted });
@@ -76,6 +80,6 @@ export const request = async (kind, wanted) => {
     const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
     return await (await checked(response, url)).json();
   } catch (error) {
-    return { done: false, said: error.message };
+    return { done: false, said: error.message, lost: true };
   }
 };

@@ -26,12 +26,21 @@ export const setAttribute = (element, name, value) => {
   else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 };
 
-/** Replace the children only where `key` says that they have changed. */
+/** Replace the children only where `key` says that they have changed; the focus stays on what has the same name. */
 export const setChildren = (element, key, make) => {
   if (element.shownKey === key) return false;
   element.shownKey = key;
+  const held = focused(element);
   element.replaceChildren(...[make()].flat().filter(Boolean));
+  const name = held?.getAttribute("aria-label");
+  if (name) element.querySelector(`[aria-label="${CSS.escape(name)}"]`)?.focus({ preventScroll: true });
   return true;
+};
+
+/** What inside an element has the focus, or null. */
+export const focused = (element) => {
+  const { activeElement } = element.getRootNode();
+  return activeElement && element.contains(activeElement) ? activeElement : null;
 };
 
 export const SEVERITIES = ["high", "medium", "low"];

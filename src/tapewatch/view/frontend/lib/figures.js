@@ -33,8 +33,11 @@ export const span = (since) => (since === null ? "1 h" : `since ${clockMinutes(s
 
 export const date = (seconds) => iso(seconds).slice(0, 10);
 
+/** The minute, with the date in front where it is not that of `now`. */
+export const minute = (seconds, now) =>
+  (day(seconds) === day(now) ? "" : `${iso(seconds).slice(5, 10)} `) + clockMinutes(seconds);
+
 /** Time of day, with the date in front where it is not that of `now`. */
-export const moment = (seconds, now) =>
-  day(seconds) === day(now) ? clock(seconds) : `${iso(seconds).slice(5, 10)} ${clockMinutes(seconds)}`;
+export const moment = (seconds, now) => (day(seconds) === day(now) ? clock(seconds) : minute(seconds, now));
 
 export const arrow = (direction) => (direction === "up" ? "↑" : direction === "down" ? "↓" : "");

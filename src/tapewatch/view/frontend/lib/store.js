@@ -4,7 +4,7 @@
 // everything else and sends what has changed. Components listen to "change", which tells once per frame which topics
 // have changed; the chart listens to "history" and "bars" besides, which tell at once.
 
-import { fetchAnomaly, fetchBars, fetchRows, fetchSpan } from "./api.js";
+import { fetchAnomaly, fetchBars, fetchRows, fetchSpan, passes } from "./api.js";
 import { Link } from "./link.js";
 import { Rows } from "./rows.js";
 import { Series } from "./series.js";
@@ -38,6 +38,7 @@ class Store extends EventTarget {
     this.number = 0; // of the subscription; answers to earlier ones are told by it
     this.focus = null; // id of the anomaly that is looked at
     this.unknown = null; // id of an anomaly that a link leads to and that is not there
+    this.sought = null; // what a link leads to, until it is found or a person looks at something else
     this.alerting = null; // how alerting stands
     this.link = "connecting";
     this.now = this.watch = this.tally = null;
@@ -117,6 +118,7 @@ class Store extends EventTarget {
   }
 
   select(lane, { width = this.width, focus = null } = {}) {
+    this.sought = null;
     if (samePlace(lane, this.lane) && width === this.width) {
       this.look(focus);
       return Promise.resolve();
@@ -134,6 +136,7 @@ class Store extends EventTarget {
 
   /** Look at an anomaly, or at none. */
   look(id) {
+    this.sought = null;
     this.focus = id;
     this.unknown = null;
     this.touch("focus");
@@ -143,20 +146,25 @@ class Store extends EventTarget {
 
   /** Look at an anomaly that need not be loaded yet; where nobody knows it, that is said. */
   async find(id) {
+    const sought = (this.sought = {});
     let row = this.rows.known.get(id);
     try {
       row ??= (await fetchAnomaly(id)).row;
     } catch (error) {
-      console.warn(`tapewatch: ${error.message}; trying again`);
-      setTimeout(() => this.find(id), 2000);
-      return;
+      if (this.sought === sought && passes(error)) {
+        console.warn(`tapewatch: ${error.message}; trying again`);
+        setTimeout(() => this.sought === sought && this.find(id), 2000);
+        return;
+      }
     }
+    if (this.sought !== sought) return;
     if (row) {
       this.rows.put([row]);
       await this.select(row, { focus: id });
       return;
     }
     if (!this.lane) this.#selectFirst();
+    this.sought = null;
     this.unknown = id;
     this.touch("focus");
   }
@@ -320,7 +328,7 @@ class Store extends EventTarget {
     this.watch = watch;
     this.prices.clear();
     this.touch("watch", "prices");
-    if (this.lane || !watch.length) return;
+    if (this.lane || this.sought || !watch.length) return;
     const wished = this.wishedAnomaly;
     this.wishedAnomaly = null;
     if (wished) this.find(wished);

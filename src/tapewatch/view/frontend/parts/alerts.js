@@ -6,6 +6,7 @@ import { store } from "../lib/store.js";
 import { Book } from "../telling/book.js";
 import { Channels } from "../telling/channels.js";
 import { Choices } from "../telling/choices.js";
+import { Jumps } from "../telling/jumps.js";
 import { List } from "../telling/list.js";
 import { PrecisionTable } from "../telling/precision.js";
 import { setup } from "../telling/setup.js";
@@ -23,8 +24,10 @@ class Alerts {
     this.list = new List(this.book);
     this.setup = setup();
     this.notice = h("p", { class: "notice", role: "status", hidden: true });
-    this.sides = [new Channels(), new Silences(), new PrecisionTable(this.book)];
+    this.sides = [new Channels(), new Silences(() => this.list.opened?.symbol ?? ""), new PrecisionTable(this.book)];
+    this.jumps = new Jumps([this.choices.element, ...this.sides.map(({ element }) => element)]);
     root.append(
+      this.jumps.element,
       h("div", { class: "told" }, this.undelivered.element, this.notice, this.choices.element, this.setup, this.list.element),
       h("aside", { class: "beside" }, this.sides.map(({ element }) => element)),
     );
@@ -45,6 +48,8 @@ class Alerts {
     this.choices.draw();
     this.list.draw();
     for (const side of this.sides) side.draw(overview);
+    this.jumps.element.hidden = nobody;
+    this.jumps.draw(overview);
     this.#notice();
     Object.assign(this.root.dataset, { rows: rows?.length ?? "", mark: book.mark ?? "", ready: Boolean(overview && rows) });
   }
@@ -53,11 +58,16 @@ class Alerts {
     document.removeEventListener("visibilitychange", this.onSeen);
   }
 
-  // Nobody judges what happens: without that nothing here would ever change again.
+  // Where nobody judges what happens, or nothing can be read, nothing here would ever change.
   #notice() {
     const { word, more } = store.alerting ?? {};
-    this.notice.hidden = word !== "not running";
-    setText(this.notice, `Alerting is not running: ${more ?? ""}.`);
+    const { error } = this.book;
+    const parts = [
+      word === "not running" ? `Alerting is not running: ${more}.` : "",
+      error ? `What stands here may be old: ${error.replace(/\.$/, "")}.` : "",
+    ];
+    setText(this.notice, parts.filter(Boolean).join(" "));
+    this.notice.hidden = !this.notice.textContent;
     setAttribute(this.root, "data-page", store.page);
   }
 }

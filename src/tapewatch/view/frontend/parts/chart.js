@@ -165,6 +165,7 @@ class Chart {
   }
 
   #key(event) {
+    if (store.page) return; // another page is shown
     const target = event.composedPath()[0];
     const typing = target instanceof Element && target.closest("input, select, textarea, [contenteditable]");
     if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;

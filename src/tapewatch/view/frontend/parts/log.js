@@ -172,6 +172,7 @@ class Log {
   }
 
   #key(event, inside) {
+    if (store.page) return; // another page is shown
     const target = event.composedPath()[0];
     if (!inside && event.composedPath().includes(this.root)) return;
     if (target instanceof Element && target.closest("input, select, textarea, [contenteditable]")) return;

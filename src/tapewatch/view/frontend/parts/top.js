@@ -44,7 +44,7 @@ class Top {
     this.badge = h("span", { class: "badge", hidden: true });
     this.pages = [
       { page: "", element: linkTo({ page: "" }, "Market") },
-      { page: "alerts", element: linkTo({ page: "alerts" }, "Alerts", this.badge) },
+      { page: "alerts", element: linkTo({ page: "alerts" }, h("span", { class: "word" }, "Alerts"), this.badge) },
     ];
     const nav = h("nav", { class: "pages", "aria-label": "Pages" }, this.pages.map(({ element }) => element));
     const bar = h("div", { class: "bar" }, brand, nav, this.verdict, this.time, tools, this.source, this.feed);

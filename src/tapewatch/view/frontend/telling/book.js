@@ -69,6 +69,8 @@ export class Book extends EventTarget {
 
   count(by) {
     this.by = by;
+    this.#tell();
+    this.reading = false;
     this.look(true);
   }
 
@@ -94,18 +96,14 @@ export class Book extends EventTarget {
     const { filter, by } = this;
     this.mark = store.alerting?.mark;
     this.readAt = performance.now();
-    try {
-      const limit = Math.min(READ_MAX, Math.max(PAGE_ROWS, this.rows?.length ?? 0));
-      const [overview, { rows }] = await Promise.all([fetchAlerting(by), fetchAlerts(filter, { limit })]);
-      if (this.reading !== question) return;
-      this.overview = overview;
-      this.#take(rows, limit);
-      this.error = "";
-    } catch (error) {
-      if (this.reading !== question) return;
-      this.error = error.message;
-      this.mark = null;
-    }
+    const limit = Math.min(READ_MAX, Math.max(PAGE_ROWS, this.rows?.length ?? 0));
+    const answers = await Promise.allSettled([fetchAlerting(by), fetchAlerts(filter, { limit })]);
+    if (this.reading !== question) return;
+    const [overview, listed] = answers; // each for itself: what can be read is shown
+    if (overview.value) this.overview = overview.value;
+    if (listed.value) this.#take(listed.value.rows, limit);
+    this.error = answers.find(({ reason }) => reason)?.reason.message ?? "";
+    if (this.error) this.mark = null;
     this.reading = false;
     this.#tell();
     if (store.alerting?.mark !== this.mark) this.look();

@@ -5,6 +5,13 @@ import { answerLine, asks } from "../lib/marking.js";
 
 const WORDS = { unused: "not used yet", working: "working", failing: "failing" };
 
+/** "1 of 2 works"; what was not used yet cannot be said to fail. */
+export const howMany = (channels) => {
+  if (channels.every(({ state }) => state === "unused")) return channels.length ? WORDS.unused : "";
+  const fine = channels.filter(({ state }) => state !== "failing").length;
+  return `${fine} of ${channels.length} ${fine === 1 ? "works" : "work"}`;
+};
+
 export class Channels {
   constructor() {
     this.items = new Map();
@@ -17,7 +24,7 @@ export class Channels {
   draw(overview) {
     const channels = overview?.channels ?? [];
     this.none.hidden = !overview || channels.length > 0;
-    setText(this.count, channels.length ? `${channels.filter(({ state }) => state !== "failing").length} of ${channels.length} well` : "");
+    setText(this.count, howMany(channels));
     setChildren(this.list, channels.map(({ name }) => name).join("|"), () => {
       this.items = new Map(channels.map((each) => [each.name, itemOf(each.name)]));
       return [...this.items.values()].map(({ element }) => element);

@@ -8,13 +8,14 @@ import { Story } from "./story.js";
 
 const COLUMNS = ["Severity", "Time UTC", "Channel", "Symbol", "Type", "Peak", "Change", "Outcome, and why", "Message"];
 const NARROW = matchMedia("(max-width: 900px)");
-const SIGNS = { told: "✓", waiting: "◌", "held back": "–", "not taken": "–" };
+const OPEN = "tapewatch.open"; // the row that is open, in what the browser keeps for this tab: a new theme loads the page anew
+const SIGNS = { told: "✓", waiting: "◌", "held back": "–", "not taken": "–", dismissed: "–" };
 
 export class List {
   constructor(book) {
     this.book = book;
     this.items = new Map();
-    this.open = null;
+    this.open = this.sought = sessionStorage.getItem(OPEN);
     this.head = h("thead", {}, h("tr", {}, COLUMNS.map((name) => h("th", { scope: "col" }, name))));
     this.body = h("tbody");
     this.table = h("table", { role: "grid", "aria-label": "Alerts, newest first" }, this.head, this.body);
@@ -28,6 +29,11 @@ export class List {
     });
     this.element.addEventListener("keydown", (event) => this.#key(event));
     NARROW.addEventListener("change", () => this.draw());
+  }
+
+  /** The row that is open, if it is listed. */
+  get opened() {
+    return this.book.rows?.find((row) => keyOf(row) === this.open);
   }
 
   draw() {
@@ -46,6 +52,8 @@ export class List {
     this.none.hidden = listed.length > 0;
     setText(this.none, this.#why());
     this.#drawItems(listed, NARROW.matches ? this.cards : this.body);
+    if (rows && this.sought) this.items.get(this.sought)?.element.scrollIntoView({ block: "center" });
+    if (rows) this.sought = null;
   }
 
   #drawItems(rows, parent) {
@@ -94,6 +102,8 @@ export class List {
 
   #toggle(key) {
     this.open = this.open === key ? null : key;
+    if (this.open) sessionStorage.setItem(OPEN, this.open);
+    else sessionStorage.removeItem(OPEN);
     this.draw();
   }
 
@@ -116,23 +126,28 @@ export class List {
 
   #why() {
     const { rows, error, filter, overview } = this.book;
-    if (error) return `The alerts cannot be read: ${error}`;
-    if (rows === null) return "Reading …";
+    if (rows === null) return error ? "Nothing was read yet." : "Reading …";
     const narrowed = filter.channel || filter.symbol || filter.outcomes.length < 4;
     if (narrowed) return "No alert matches these filters. Widen the time span or choose more.";
-    const one = overview?.channels.length === 1;
-    const ready = `${one ? "The channel is" : "The channels are"} ready; what ${one ? "it takes" : "they take"} appears here as soon as it happens.`;
-    if (filter.within !== null) return `No alert in this time. ${ready}`;
-    return `No alert yet. ${ready}`;
+    return `${filter.within === null ? "No alert yet." : "No alert in this time."} ${overview ? outlook(overview) : ""}`;
   }
 }
 
+// What is to be expected where nothing is listed.
+const outlook = ({ channels, standing }) => {
+  if (!channels.length) return "No channel is configured any more: nobody is told, and nothing new appears here.";
+  const [are, they] = channels.length === 1 ? ["channel is", "it takes"] : ["channels are", "they take"];
+  if (standing.word === "not running") return "Alerting is not running: what happens meanwhile appears here when it does.";
+  return `The ${are} ready; what ${they} appears here as soon as it happens.`;
+};
+
 const outcomeOf = () => h("span", { class: "outcome" });
-const writeOutcome = (element, { outcome, word }) => {
-  setAttribute(element, "data-outcome", outcome);
-  setChildren(element, outcome + word, () => {
-    const sign = outcome === "undelivered" ? shape("high", 9) : h("span", { class: "sign", "aria-hidden": "true" }, SIGNS[outcome]);
-    return [sign, word];
+const writeOutcome = (element, { outcome, word, delivery }) => {
+  const became = delivery === "dismissed" ? delivery : outcome;
+  setAttribute(element, "data-outcome", became);
+  setChildren(element, became + word, () => {
+    const sign = became === "undelivered" ? shape("high", 9) : h("span", { class: "sign", "aria-hidden": "true" }, SIGNS[became]);
+    return [sign, became === "dismissed" ? "undelivered, dismissed" : word];
   });
 };
 
@@ -158,6 +173,8 @@ const rowOf = (row) => {
     setText(why, now.why);
     setAttribute(outcome, "title", now.reason);
     setText(message, now.message ?? "");
+    message.hidden = now.message === null; // why nothing was sent may take its place
+    outcome.colSpan = message.hidden ? 2 : 1;
   };
   return { element, write };
 };

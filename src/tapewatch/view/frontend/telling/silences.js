@@ -1,6 +1,7 @@
 // What somebody wants to hear nothing of for a while, and a form to ask for that.
 
-import { capital, h, setAttribute, setChildren, setText, SEVERITIES } from "../lib/dom.js";
+import { capital, focused, h, setAttribute, setChildren, setText, SEVERITIES } from "../lib/dom.js";
+import { minute } from "../lib/figures.js";
 import { answerLine, asks } from "../lib/marking.js";
 import { store } from "../lib/store.js";
 
@@ -12,15 +13,17 @@ const SPANS = [
 ];
 
 export class Silences {
-  constructor() {
+  /** `symbolAt()` is what somebody looks at in the list, "" for nothing. */
+  constructor(symbolAt) {
+    this.symbolAt = symbolAt;
     this.line = answerLine();
     this.list = h("ul", { class: "silences" });
     this.none = h("p", { class: "muted" }, "Nothing is silenced.");
-    this.form = new Form(() => this.#fold(false));
+    this.form = new Form(this.line, () => this.#done());
     this.add = h("button", { type: "button", class: "act", "aria-expanded": "false", onclick: () => this.#fold(this.form.element.hidden) }, "Add …");
     this.past = h("button", { type: "button", class: "quiet", onclick: () => this.#unfold() });
     this.all = false;
-    this.element = h("section", {}, h("div", { class: "section-head" }, h("h3", {}, "Silences"), this.add), this.form.element, this.list, this.none, this.past, this.line.element);
+    this.element = h("section", {}, h("div", { class: "section-head" }, h("h3", {}, "Silences"), this.add), this.form.element, this.line.element, this.list, this.none, this.past);
   }
 
   draw(overview) {
@@ -35,10 +38,17 @@ export class Silences {
     this.form.draw();
   }
 
-  #item({ number, matches, state, left, note }) {
+  #item({ number, matches, state, left, note, since, until }) {
     const button = h("button", { type: "button", class: "act", "aria-label": `End silence ${number} now` }, "End now");
     button.addEventListener("click", () => asks(button, this.line, "unsilence", { number }));
-    return h("li", { class: state }, h("b", { title: `silence ${number}` }, matches), h("span", { class: "muted" }, left), state === "past" ? null : button, note ? h("p", { class: "muted" }, note) : null);
+    return h("li", { class: state }, h("b", { title: `silence ${number}` }, matches), state === "past" ? null : button, h("p", { class: "muted" }, whenOf(state, since, until), h("span", {}, left)), note ? h("p", {}, note) : null);
+  }
+
+  // Folded at once: somebody may open it for the next one while the answer still stands there.
+  #done() {
+    const inside = focused(this.form.element);
+    this.#fold(false);
+    if (inside) this.add.focus();
   }
 
   #fold(open) {
@@ -46,7 +56,8 @@ export class Silences {
     setAttribute(this.add, "aria-expanded", open);
     setText(this.add, open ? "Cancel" : "Add …");
     if (!open) return;
-    this.form.symbol.value = store.lane?.symbol ?? "*"; // who wants to hear nothing at all has to say so
+    this.line.say({ done: true, said: "" });
+    this.form.begin(this.symbolAt()); // with nothing looked at somebody has to say what: nothing is silenced by accident
     this.form.symbol.focus();
     this.form.symbol.select();
   }
@@ -57,19 +68,25 @@ export class Silences {
   }
 }
 
+const whenOf = (state, since, until) => {
+  if (state === "past") return "";
+  const now = store.clock;
+  return `${state === "active" ? `until ${minute(until, now)}` : `${minute(since, now)} to ${minute(until, since)}`} UTC · `;
+};
+
 class Form {
-  constructor(done) {
+  constructor(line, done) {
     const field = (label, input) => h("label", {}, h("span", { class: "muted" }, label), input);
     this.known = h("datalist", { id: "silence-symbols" });
-    this.symbol = h("input", { type: "text", value: "*", list: "silence-symbols", maxlength: 100, spellcheck: "false" });
+    this.symbol = h("input", { type: "text", list: "silence-symbols", maxlength: 100, spellcheck: "false", required: true, pattern: ".*\\S.*", placeholder: "one, or * for all" });
     this.rule = h("select");
     this.severity = h("select", {}, h("option", { value: "" }, "Any"), SEVERITIES.map((each) => h("option", { value: each }, capital(each))));
     this.venue = h("input", { type: "text", value: "*", maxlength: 100, spellcheck: "false" });
     this.own = h("input", { type: "number", min: 1, max: 527040, step: 1, placeholder: "min", "aria-label": "Own time, in minutes", oninput: () => this.#span(null) });
+    this.since = h("input", { type: "datetime-local", step: 60 });
     this.note = h("input", { type: "text", maxlength: 500, placeholder: "Why, for the others" });
     this.spans = SPANS.map(([seconds, word]) => ({ seconds, button: h("button", { type: "button", onclick: () => this.#span(seconds) }, word) }));
     this.send = h("button", { type: "submit", class: "act" }, "Silence");
-    this.line = answerLine();
     const spans = h("span", { class: "segments", role: "group", "aria-label": "For how long" }, this.spans.map(({ button }) => button));
     this.element = h(
       "form",
@@ -78,25 +95,33 @@ class Form {
       field("Type", this.rule),
       field("Severity", this.severity),
       field("Venue", this.venue),
+      h("label", { class: "wide" }, h("span", { class: "muted" }, "From (UTC), now if empty"), this.since),
       h("div", { class: "wide spans" }, spans, this.own),
       h("label", { class: "wide" }, h("span", { class: "muted" }, "Note"), this.note),
-      h("div", { class: "wide actions" }, this.send, this.line.element),
+      h("div", { class: "wide actions" }, this.send),
       this.known,
     );
     this.#span(3600);
     this.element.addEventListener("submit", async (event) => {
       event.preventDefault();
-      if (await asks(this.send, this.line, "silence", this.wanted)) {
-        this.note.value = "";
-        setTimeout(done, 2500);
-      }
+      if (!(await asks(this.send, line, "silence", this.wanted))) return;
+      done();
     });
   }
 
+  /** As if nobody had written anything, but for the symbol. */
+  begin(symbol) {
+    this.element.reset();
+    this.#span(3600);
+    this.symbol.value = symbol;
+  }
+
   get wanted() {
+    const since = this.since.valueAsNumber / 1000; // such a field knows no zone: what is typed is taken as UTC
     return {
+      ...(Number.isNaN(since) ? {} : { since_s: since }),
       for_s: this.seconds ?? Number(this.own.value) * 60,
-      symbol: this.symbol.value.trim() || "*",
+      symbol: this.symbol.value.trim(),
       rule: this.rule.value,
       severity: this.severity.value || null,
       venue: this.venue.value.trim() || "*",

@@ -6,15 +6,17 @@ import { answerLine, asks, marking } from "../lib/marking.js";
 import { linkTo } from "../lib/pages.js";
 import { said } from "../lib/said.js";
 
-export const retryButton = (number, line) => {
-  const button = h("button", { type: "button", class: "act" }, "Try again");
-  button.setAttribute("aria-label", `Try message ${number} again`);
+const askingButton = (kind, number, line, word, name) => {
+  const button = h("button", { type: "button", class: "act", "aria-label": name }, word);
   button.addEventListener("click", (event) => {
     event.stopPropagation();
-    asks(button, line, "retry", { message: number });
+    asks(button, line, kind, { message: number });
   });
   return button;
 };
+
+export const retryButton = (number, line) => askingButton("retry", number, line, "Try again", `Try message ${number} again`);
+export const dismissButton = (number, line) => askingButton("dismiss", number, line, "Dismiss", `Dismiss message ${number}`);
 
 export class Story {
   constructor(row) {
@@ -32,6 +34,7 @@ export class Story {
     setText(this.facts, row.explain);
     this.verdict.write(said.markOf(row.anomaly));
     if (row.message === null) {
+      this.read = this.asked = null;
       setChildren(this.message, `none ${row.reason}`, () => h("p", { class: "muted" }, `No message: ${row.reason}.`));
       return;
     }
@@ -41,10 +44,13 @@ export class Story {
 
   async #read(number, key) {
     this.read = key;
+    const asked = (this.asked = {}); // what comes late must not stand over what is newer
     try {
       const message = await fetchMessage(number);
+      if (this.asked !== asked) return;
       setChildren(this.message, JSON.stringify(message), () => this.#parts(message));
     } catch (error) {
+      if (this.asked !== asked) return;
       this.read = null;
       setChildren(this.message, error.message, () => h("p", { class: "muted" }, `The message cannot be read: ${error.message}`));
     }
@@ -55,7 +61,7 @@ export class Story {
     const about = alerts > 1 ? `, tells ${alerts} alerts` : "";
     const lastFailed = attempts.length > 0 && !attempts.at(-1).accepted;
     return [
-      h("p", { class: `delivery ${state}` }, h("span", {}, h("b", {}, `Message ${number} to ${channel}`), `${about}: ${delivery}`), state === "undelivered" ? retryButton(number, this.line) : null, this.line.element),
+      h("p", { class: `delivery ${state}` }, h("span", {}, h("b", {}, `Message ${number} to ${channel}`), `${about}: ${delivery}`), state === "undelivered" || state === "dismissed" ? retryButton(number, this.line) : null, this.line.element),
       h("div", { class: "letter" }, h("b", {}, subject), h("pre", {}, text.startsWith(subject) ? text.slice(subject.length).trimStart() : text)),
       attempts.length > 1 || lastFailed
         ? h("ol", { class: "attempts", "aria-label": "Attempts" }, attempts.map(({ tried, took, accepted, outcome }) =>
