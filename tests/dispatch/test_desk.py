@@ -110,9 +110,18 @@ def test_an_end_is_no_event_and_makes_none_market_wide() -> None:
         (0, "symbol"),
         (100, "symbol"),
         (103, "symbol"),
-        (110, "symbol"),
         (113, "symbol"),
     ]
+
+
+def test_an_end_does_not_overtake_what_it_ends() -> None:
+    tape = Tape()
+    tape.opened(0)
+    tape.opened(1, "ETH-USD")
+    tape.ended(5, tape.opened(3, rule="abs_jump"))
+    seen = Seen(replace(TERMS, ends=True)).take(tape, until_s=60)
+    assert [(at_s, lanes) for at_s, _, lanes in seen.told()][2:] == [(10, ["BTC-USD"] * 2)]
+    assert [alert.occasion for alert in seen.messages[2].alerts] == ["opened", "ended"]
 
 
 def test_two_rules_that_end_on_one_trade_are_one_message() -> None:

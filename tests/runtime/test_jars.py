@@ -116,17 +116,25 @@ class TestFetched:
             fetched(SET, tmp_path)
         assert not (tmp_path / SET.name).exists()
 
-    def test_ivy_that_fails_says_why(self, fake_java: Fake, tmp_path: Path) -> None:
+    def test_ivy_that_fails_is_asked_again_and_says_why(
+        self, fake_java: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tapewatch.runtime.jars.PAUSES_S", (0.0, 0.0))
+        tries = tmp_path / "tries"
         fake_java(
-            '[ "$1" = -version ] && echo \'version "17"\' >&2 && exit 0\n'
+            f'[ "$1" = -version ] && echo \'version "17"\' >&2 && exit 0\necho >> {tries}\n'
             "echo ':: resolving'; echo '   UNRESOLVED DEPENDENCY: org.example#few_2.13;1.0: not found'; exit 1"
         )
         with pytest.raises(TapewatchError) as refused:
             fetched(SET, tmp_path)
         assert str(refused.value).startswith("few_2.13 1.0 cannot be fetched from Maven Central: UNRESOLVED DEPENDENCY")
         assert refused.value.exit_code == 1
+        assert len(tries.read_text().splitlines()) == 3
 
-    def test_ivy_that_fails_at_once_says_why(self, fake_java: Fake, tmp_path: Path) -> None:
+    def test_ivy_that_fails_at_once_says_why(
+        self, fake_java: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tapewatch.runtime.jars.PAUSES_S", ())
         fake_java("[ \"$1\" = -version ] && echo 'version \"17\"' >&2 && exit 0\necho 'no such class' >&2; exit 1")
         with pytest.raises(TapewatchError, match="Maven Central: no such class"):
             fetched(SET, tmp_path)

@@ -171,13 +171,21 @@ class Desk:
             channel.named[alert.anomaly.id] = alert.at
         if now is not None and now - alert.at > terms.late_ns:
             self._put_off_late(channel, terms, alert, now)
+        elif (
+            change.change == "ended"
+            and channel.digest_at
+            and self._piles.holds(_pile(terms.channel, DIGEST), alert.anomaly.id)
+        ):
+            self._put_off(channel, terms, [alert], channel.digest_at, "with what it is about")
         elif terms.group_ns == 0:
             self._tell(channel, terms, alert.at, [alert])
         else:
             self._gather(channel, terms, alert)
 
     def _gather(self, channel: ChannelMemory, terms: Terms, alert: Alert) -> None:
-        event = f"{alert.anomaly.kind} over" if alert.occasion == "ended" else alert.anomaly.kind
+        event: str = alert.anomaly.kind
+        if alert.occasion == "ended" and not self._piles.holds(_pile(terms.channel, event), alert.anomaly.id):
+            event = f"{event} over"
         group = channel.groups.get(event)
         if group is None or alert.at < group.began - HOUR_NS:  # a clock that was set back must not hold it up
             group = Group(alert.at, alert.at, alert.at + terms.group_ns, terms.group_ns)

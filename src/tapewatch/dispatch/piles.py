@@ -3,6 +3,7 @@
 In: alerts, one after the other. Out: those that have waited longest, and the pages that changed, as bytes.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
 from typing import Final
@@ -38,10 +39,12 @@ class Piles:
 
     def __init__(self, pages: Mapping[str, bytes]) -> None:
         self._piles: dict[str, dict[int, list[Alert]]] = {}
+        self._ids: dict[str, Counter[str]] = {}
         self._changed: set[tuple[str, int]] = set()
         for pile, number in sorted((_parts(name) for name in pages), key=lambda parts: parts[1]):
             alerts = msgspec.json.decode(pages[f"{pile}/{number}"], type=list[Alert])
             self._piles.setdefault(pile, {})[number] = alerts
+            self._ids.setdefault(pile, Counter()).update(alert.anomaly.id for alert in alerts)
 
     def add(self, pile: str, alert: Alert) -> int:
         """Put an alert at the end of a pile, and tell how many wait before it."""
@@ -50,6 +53,7 @@ class Piles:
         if len(pages.get(last, ())) == PAGE:
             last += 1
         pages.setdefault(last, []).append(alert)
+        self._ids.setdefault(pile, Counter())[alert.anomaly.id] += 1
         self._changed.add((pile, last))
         return self.count(pile) - 1
 
@@ -58,14 +62,20 @@ class Piles:
         pages = self._piles.get(pile)
         return (len(pages) - 1) * PAGE + len(pages[next(reversed(pages))]) if pages else 0
 
+    def holds(self, pile: str, anomaly_id: str) -> bool:
+        """Tell whether something of an anomaly waits in a pile."""
+        return self._ids.get(pile, Counter())[anomaly_id] > 0
+
     def take(self, pile: str) -> list[Alert]:
         """Take those that have waited longest, at most `MOST`."""
         pages = self._piles.get(pile, {})
         numbers = list(islice(pages, MOST // PAGE))
         self._changed |= {(pile, number) for number in numbers}
         alerts = [alert for number in numbers for alert in pages.pop(number)]
+        self._ids.get(pile, Counter()).subtract(alert.anomaly.id for alert in alerts)
         if not pages:
             self._piles.pop(pile, None)
+            self._ids.pop(pile, None)
         return alerts
 
     def changed(self) -> dict[str, bytes]:

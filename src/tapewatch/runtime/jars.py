@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from functools import cache as cache_of_calls
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +17,9 @@ from typing import NamedTuple
 from tapewatch.errors import ConfigError, TapewatchError
 
 OLDEST_JAVA = 17
+
+PAUSES_S = (2.0, 10.0)
+"""Between tries to fetch: what Ivy calls not found may be a server that did not answer just then. It keeps the rest."""
 """What Spark asks for."""
 
 PATTERN = "[organisation]-[artifact]-[revision](-[classifier]).[ext]"  # two modules share a file name
@@ -161,11 +165,15 @@ def _fetch(jars: JarSet, cache: Path, folder: Path) -> None:
         "-retrieve",
         f"{folder}/{PATTERN}",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # Java, which was found
-    if done.returncode != 0:
-        said = [line.strip() for line in done.stdout.splitlines() if "not found" in line or "ERROR" in line]
-        why = "; ".join(said[:3]) or done.stderr[-200:]
-        raise TapewatchError(f"{jars.module} {jars.revision} cannot be fetched from Maven Central: {why}")
+    for pause_s in (*PAUSES_S, None):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # Java, which was found
+        if done.returncode == 0:
+            return
+        if pause_s is not None:
+            threading.Event().wait(pause_s)
+    said = [line.strip() for line in done.stdout.splitlines() if "not found" in line or "ERROR" in line]
+    why = "; ".join(said[:3]) or done.stderr[-200:]
+    raise TapewatchError(f"{jars.module} {jars.revision} cannot be fetched from Maven Central: {why}")
 
 
 def _ivy() -> Path:
