@@ -69,6 +69,19 @@ async def test_flags_reach_the_exchange(tmp_path: Path) -> None:
         assert sum(isinstance(frame, bytes) for frame in heard) == 199, "one behind each match"
 
 
+async def test_a_bad_day_can_be_planted(tmp_path: Path) -> None:
+    bad = ("--trouble", "delist:ETH-USD", "--trouble", "whole", "--trouble", "omit:BTC-USD/matches")
+    with serving(*FREE, *bad, cwd=tmp_path) as (_, feed, _):
+        async with connect(feed) as client, asyncio.timeout(PATIENCE_S):
+            answers = []
+            for symbols in (["BTC-USD", "ETH-USD"], ["BTC-USD"]):
+                request = {"type": "subscribe", "product_ids": symbols, "channels": ["matches", "heartbeat"]}
+                await client.send(json.dumps(request))
+                answers.append(json.loads(await client.recv()))
+    assert answers[0] == {"type": "error", "message": "Failed to subscribe", "reason": "ETH-USD is delisted"}
+    assert [channel["name"] for channel in answers[1]["channels"]] == ["heartbeat"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -76,6 +89,7 @@ async def test_flags_reach_the_exchange(tmp_path: Path) -> None:
         (["--fault", "drop=often"], "--fault expects NAME=RATE such as drop=0.001, found 'drop=often'"),
         (["--fault", "drop=2"], "exchange.faults.drop in flag: expected a number <= 1.0, found 2.0"),
         (["--fault", "drip=0.1"], "exchange.faults.drip in flag: unknown key"),
+        (["--trouble", "strike"], "exchange.troubles in flag: expected KIND[:WHAT][@START[+SECONDS]] such as"),
         (
             ["--start", "yesterday"],
             "exchange.start in flag: expected a time like 2026-07-07T22:58:00Z, found 'yesterday'",

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, ConnectionClosedError
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 from websockets.protocol import State
 
 from support.simulated import START_NS
@@ -245,6 +245,45 @@ async def test_labels_are_written_when_what_they_name_begins(tmp_path: Path) -> 
         assert len(path.read_text().splitlines()) >= 2
 
 
+@pytest.mark.parametrize(
+    ("trouble", "status", "header", "text"),
+    [("busy:7@1", 503, ("Retry-After", "7"), b"Service"), ("page@1", 200, ("Content-Type", "text/html"), b"<!DOC")],
+)
+async def test_on_a_bad_day_nobody_comes_in_by_either_door(
+    trouble: str, status: int, header: tuple[str, str], text: bytes
+) -> None:
+    async with opened(troubles=(trouble,)) as rig:
+        await rig.dial()
+        await rig.time.advance(1)
+        with pytest.raises(InvalidStatus) as caught:
+            await rig.dial()
+        answer = caught.value.response
+        assert (answer.status_code, answer.headers[header[0]][: len(header[1])]) == (status, header[1])
+        assert bytes(answer.body).startswith(text)
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(f"{rig.exchange.rest_url}/time")).content.startswith(text)
+
+
+async def test_a_product_delisted_while_it_runs_goes_silent_until_it_is_listed_and_asked_for_again() -> None:
+    async with opened(troubles=("delist:ETH-USD@3+4", "whole")) as rig:
+        client = await rig.subscribed()
+        await rig.time.advance(5)
+        heard = await hear_until_beat(client, 5, "BTC-USD")
+        silent = {frame["product_id"] for frame in heard if frame.get("time", "") >= "2026-07-07T22:58:03"}
+        assert silent == {"BTC-USD"}
+        await client.send(json.dumps(BOTH))
+        while (answer := await hear(client))["type"] != "error":
+            assert answer["product_id"] == "BTC-USD"
+        assert answer["reason"] == "ETH-USD is delisted"
+        await rig.time.advance(5)
+        heard = await hear_until_beat(client, 10, "BTC-USD")
+        assert {frame["product_id"] for frame in heard} == {"BTC-USD"}, "nobody has asked"
+        await client.send(json.dumps(BOTH))
+        while (answer := await hear(client))["type"] != "subscriptions":
+            assert answer["product_id"] == "BTC-USD"
+        assert (await hear(client))["product_id"] == "ETH-USD", "its last match"
+
+
 async def test_a_browser_is_told_what_this_is() -> None:
     async with opened() as rig, httpx.AsyncClient() as asking:
         answer = await asking.get(rig.exchange.ws_url.replace("ws:", "http:"))
@@ -306,6 +345,7 @@ async def test_what_breaks_the_exchange_is_raised_and_no_client_waits_for_ever(m
         {"pace": {"rats": 1}},
         {"seed": -1},
         {"prot": 1},
+        {"troubles": ["strike"]},
     ],
 )
 def test_a_wrong_value_is_refused(wrong: dict[str, Any]) -> None:

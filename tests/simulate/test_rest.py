@@ -11,19 +11,27 @@ from tapewatch.model import NS
 from tapewatch.simulate.history import History
 from tapewatch.simulate.market import Market
 from tapewatch.simulate.products import choose
-from tapewatch.simulate.rest import app
+from tapewatch.simulate.rest import app, guarded
+from tapewatch.simulate.troubles import Trouble, Troubles
 
 PRODUCTS = choose(["BTC-USD", "DOGE-USD"])
 UNTIL_NS = START_NS + 30 * NS + 123_456_789
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
+def troubles() -> list[str]:
+    return []
+
+
+@pytest.fixture
+async def client(troubles: list[str]) -> AsyncIterator[httpx.AsyncClient]:
+    planted = Troubles([Trouble.read(line) for line in troubles], PRODUCTS, START_NS)
     market = Market(PRODUCTS, 7, START_NS)
     history = History(PRODUCTS)
     for block in trade(market, 40):
         history.add(block)
-    served = app(PRODUCTS, history, lambda: UNTIL_NS, lambda: UNTIL_NS)
+    api = app(PRODUCTS, history, lambda: UNTIL_NS, lambda: UNTIL_NS, lambda: planted.delisted(UNTIL_NS))
+    served = guarded(api, lambda: planted.door(UNTIL_NS))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://exchange") as made:
         yield made
 
@@ -126,3 +134,23 @@ async def test_what_is_not_there_is_not_found(client: httpx.AsyncClient, path: s
 
 async def test_time_is_the_markets(client: httpx.AsyncClient) -> None:
     assert (await client.get("/time")).json() == {"iso": "2026-07-07T22:58:30.123Z", "epoch": 1783465110.123}
+
+
+@pytest.mark.parametrize("troubles", [["delist:DOGE-USD@20+60"]])
+async def test_a_product_delisted_while_it_runs_is_listed_as_such(client: httpx.AsyncClient) -> None:
+    listed = (await client.get("/products")).json()
+    assert [(product["id"], product["status"]) for product in listed[:2]] == [
+        ("BTC-USD", "online"),
+        ("DOGE-USD", "delisted"),
+    ]
+    assert (await client.get("/products/DOGE-USD")).json()["trading_disabled"] is True
+
+
+@pytest.mark.parametrize("troubles", [["busy:7"], ["page"]])
+async def test_on_a_bad_day_there_is_no_json(client: httpx.AsyncClient, troubles: list[str]) -> None:
+    answer = await client.get("/products")
+    if troubles == ["page"]:
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert answer.text.startswith("<!DOCTYPE html>")
+    else:
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")

@@ -14,6 +14,27 @@ if TYPE_CHECKING:
 _PORT_HELP = "Port of the {}; 0: any free one."
 
 
+FaultOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=RATE",
+        help="Let something go wrong with this share of the matches, e.g. drop=0.001; repeatable. Names: drop, "
+        "straggle, duplicate, reorder, delay, corrupt, mistype, missing, absurd, binary, oversized, unknown, "
+        "disconnect, silence; straggle_s, delay_s and silence_s set seconds.",
+    ),
+]
+
+TroubleOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KIND[:WHAT][@START[+SECONDS]]",
+        help="Let the venue behave badly from a time on, in seconds after the start, e.g. delist:ETH-USD@30+60; "
+        "repeatable. Kinds: delist, renumber, leap and number of a product; whole, nameless, refuse, mute, page; "
+        "omit:CHANNEL or omit:PRODUCT, busy:SECONDS. docs/deploy.md says what each does.",
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(exchange)
@@ -55,15 +76,8 @@ def exchange(
         str | None, typer.Option(metavar="FILE", help="Write each planted anomaly to this file, as a line of JSON.")
     ] = None,
     calm: Annotated[bool, typer.Option("--calm", help="Plant no anomalies.")] = False,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=RATE",
-            help="Let something go wrong with this share of the matches, e.g. drop=0.001; repeatable. Names: drop, "
-            "straggle, duplicate, reorder, delay, corrupt, mistype, missing, absurd, binary, oversized, unknown, "
-            "disconnect, silence; straggle_s, delay_s and silence_s set seconds.",
-        ),
-    ] = None,
+    fault: FaultOption = None,
+    trouble: TroubleOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
@@ -85,6 +99,7 @@ def exchange(
         symbols=listed(symbols),
         labels=labels,
         planted=False if calm else None,
+        troubles=trouble or None,
     )
     given = given.with_flags("exchange.pace", rate=rate, burst_rate=burst)
     given = _with_faults(given, fault or [])

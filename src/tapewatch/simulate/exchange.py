@@ -19,6 +19,7 @@ import msgspec
 import uvicorn
 from msgspec import Meta, Struct, field
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosedError
 from websockets.http11 import Request, Response
 
@@ -34,6 +35,7 @@ from tapewatch.simulate.plants import Label
 from tapewatch.simulate.products import choose
 from tapewatch.simulate.publisher import Publisher
 from tapewatch.simulate.subscriptions import Answer, Subscriptions
+from tapewatch.simulate.troubles import Trouble, Troubles
 
 HOST = "127.0.0.1"
 PORT = 8720
@@ -68,6 +70,8 @@ class ExchangeConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Whether anomalies are planted.
     labels
         File that each planted anomaly is written to as a line of JSON, once it begins.
+    troubles
+        What happens to its clients and when, as lines such as ``delist:ETH-USD@30+60``.
     deflate
         Offer permessage-deflate, which costs several times what sending plainly does.
     history
@@ -86,6 +90,7 @@ class ExchangeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     planted: bool = True
     labels: str | None = None
     faults: Faults = field(default_factory=Faults)
+    troubles: tuple[str, ...] = ()
     deflate: bool = False
     history: Annotated[int, Meta(ge=1)] = 50_000
     backlog_max: Annotated[int, Meta(ge=1)] = 16 * 2**20
@@ -95,6 +100,11 @@ class ExchangeConfig(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(
                 f"start: expected a start from {_EARLIEST:%Y-%m-%d} to {_LATEST:%Y-%m-%d}, found {self.start}"
             )
+        for line in self.troubles:
+            try:
+                Trouble.read(line)
+            except ValueError as error:
+                raise ValueError(f"troubles: {error}") from None
 
 
 class Exchange:
@@ -150,7 +160,7 @@ class Exchange:
             server = await serve(
                 self._converse,
                 sock=feed,
-                process_request=_explain,
+                process_request=self._admit,
                 compression="deflate" if config.deflate else None,
                 ping_interval=None,
                 close_timeout=_CLOSE_S,
@@ -188,11 +198,16 @@ class Exchange:
                 labels.flush()
 
         self.market = Market(self._products, config.seed, start_ns, pace=config.pace, planted=config.planted)
-        self._publisher = Publisher(self.market, self._history, write)
+        self._troubles = Troubles(
+            [Trouble.read(line) for line in config.troubles], self._products, self.market.start_ns
+        )
+        self._publisher = Publisher(self.market, self._history, write, self._troubles)
 
     async def _publish_for_ever(self) -> None:
         while True:
             now_ns = self.now_ns()
+            for client in self._clients:
+                client.subscriptions.drop(self._troubles.delisted(now_ns))
             while self._publisher.publish(now_ns, self._clients):  # noqa: ASYNC110  # not polling: each turn publishes
                 await asyncio.sleep(0)  # a second behind or more: let the sockets breathe
             for client in self._clients:
@@ -209,6 +224,19 @@ class Exchange:
             self._farewells.add(farewell)
             farewell.add_done_callback(self._farewells.discard)
 
+    def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Turn away who comes on a bad day, and a browser that comes by without a WebSocket."""
+        door = self._troubles.door(self.now_ns())
+        if door is not None:
+            status = http.HTTPStatus(door.status)
+            length = {"Content-Length": str(len(door.body)), "Connection": "close"}
+            return Response(status.value, status.phrase, Headers(door.headers | length), door.body)
+        if "websocket" in request.headers.get("Upgrade", "").lower():
+            return None
+        return connection.respond(
+            http.HTTPStatus.UPGRADE_REQUIRED, "This is a WebSocket feed; see `tapewatch exchange`.\n"
+        )
+
     async def _converse(self, connection: ServerConnection) -> None:
         faults = self._config.faults
         client = Client(
@@ -222,7 +250,7 @@ class Exchange:
         self._clients.add(client)
         try:
             async for message in connection:
-                self._answer(client, client.subscriptions.receive(message))
+                self._answer(client, client.subscriptions.receive(message, self._troubles.manners(self.now_ns())))
         except ConnectionClosedError:
             pass  # clients come and go; one that vanished needs no obituary
         finally:
@@ -234,9 +262,21 @@ class Exchange:
 
     @contextlib.asynccontextmanager
     async def _serve_rest(self, listener: socket.socket) -> AsyncIterator[None]:
-        app = rest.app(self._products, self._history, self.now_ns, lambda: self._publisher.published_ns)
+        app = rest.app(
+            self._products,
+            self._history,
+            self.now_ns,
+            lambda: self._publisher.published_ns,
+            lambda: self._troubles.delisted(self.now_ns()),
+        )
         config = uvicorn.Config(
-            app, log_config=None, log_level="critical", access_log=False, lifespan="off", ws="none", server_header=False
+            rest.guarded(app, lambda: self._troubles.door(self.now_ns())),
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
         )
         server = _Uvicorn(config)
         serving = asyncio.create_task(server.serve([listener]))
@@ -291,13 +331,6 @@ def _writable(path: str) -> Iterator[TextIOWrapper]:
         raise ConfigError(f"exchange.labels: {path} cannot be written: {error.strerror}") from None
     with file:
         yield file
-
-
-async def _explain(connection: ServerConnection, request: Request) -> Response | None:
-    """Answer a browser that comes by without a WebSocket."""
-    if "websocket" in request.headers.get("Upgrade", "").lower():
-        return None
-    return connection.respond(http.HTTPStatus.UPGRADE_REQUIRED, "This is a WebSocket feed; see `tapewatch exchange`.\n")
 
 
 async def _close(server: Server) -> None:

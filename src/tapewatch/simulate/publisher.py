@@ -13,6 +13,7 @@ from tapewatch.simulate.clients import Client
 from tapewatch.simulate.history import History
 from tapewatch.simulate.market import Block, Market, Prints
 from tapewatch.simulate.plants import Label
+from tapewatch.simulate.troubles import Troubles
 
 
 class Publisher:
@@ -26,6 +27,8 @@ class Publisher:
         Takes every block.
     planted
         Called with what was planted in a second, when that second begins.
+    troubles
+        How it is told on a bad day.
 
     Attributes
     ----------
@@ -38,11 +41,18 @@ class Publisher:
     _cursor: int  # into the block's prints: the next one to be published
     _beaten: bool  # whether the block's heartbeats are out
 
-    def __init__(self, market: Market, history: History, planted: Callable[[Sequence[Label]], None]) -> None:
+    def __init__(
+        self,
+        market: Market,
+        history: History,
+        planted: Callable[[Sequence[Label]], None],
+        troubles: Troubles | None = None,
+    ) -> None:
         self._products = market.products
         self._index = {product.id: i for i, product in enumerate(market.products)}
         self._history = history
         self._planted = planted
+        self._troubles = troubles or Troubles((), market.products, market.start_ns)
         self._blocks = market.blocks()
         self._last: list[tuple[int, int] | None] = [None] * len(market.products)  # id and sequence of the last trade
         self._start(next(self._blocks))
@@ -76,10 +86,11 @@ class Publisher:
 
     def last_match(self, symbol: str) -> list[bytes]:
         """Tell the last trade that was published: one frame, or none where the product never traded."""
-        return frames.matches(self._history.last(symbol, self.published_ns), self._products, kind="last_match")
+        texts = frames.matches(self._history.last(symbol, self.published_ns), self._products, kind="last_match")
+        return self._troubles.spelled(texts, self.published_ns)
 
     def _start(self, block: Block) -> None:
-        self._block = block
+        self._block = block = self._troubles.retold(block)
         self._cursor = 0
         self._beaten = False
         self.published_ns = block.start_ns - 1
@@ -107,7 +118,8 @@ class Publisher:
         anyone = set[int]().union(*wanted.values())
         if len(anyone) < len(self._products):
             due = due[np.isin(due["product"], list(anyone))]
-        texts = frames.matches(due, self._products)
+        due = self._troubles.leapt(due)
+        texts = self._troubles.spelled(frames.matches(due, self._products), now_ns)
         products = due["product"].tolist()
         for client, indices in wanted.items():
             every = len(indices) == len(anyone)

@@ -7,15 +7,18 @@ page and `cb-after` the oldest; `before=X` gives the newest trades above X, not 
 from collections.abc import Callable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tapewatch.model import NS
 from tapewatch.simulate import frames
 from tapewatch.simulate.history import PAGE_MAX, History
 from tapewatch.simulate.products import DELISTED, Product, record
+from tapewatch.simulate.troubles import Door
 
 
 class _BadRequestError(Exception):
@@ -23,7 +26,11 @@ class _BadRequestError(Exception):
 
 
 def app(
-    products: Sequence[Product], history: History, now: Callable[[], int], published: Callable[[], int]
+    products: Sequence[Product],
+    history: History,
+    now: Callable[[], int],
+    published: Callable[[], int],
+    delisted: Callable[[], frozenset[str]],
 ) -> Starlette:
     """Make the ASGI application.
 
@@ -37,16 +44,21 @@ def app(
         Present time of the market, ns.
     published
         Time up to which trades have been published, ns: the feed and this API always agree.
+    delisted
+        Products that are traded no more.
     """
     listed = {product.id: product for product in (*products, *DELISTED)}
     traded = {product.id for product in products}
 
+    def shown(product: Product) -> dict[str, object]:
+        return record(replace(product, status="delisted") if product.id in delisted() else product)
+
     async def list_products(_: Request) -> Response:
-        return _json([record(product) for product in listed.values()])
+        return _json([shown(product) for product in listed.values()])
 
     async def show_product(request: Request) -> Response:
         product = listed.get(request.path_params["product_id"])
-        return _not_found() if product is None else _json(record(product))
+        return _not_found() if product is None else _json(shown(product))
 
     async def list_trades(request: Request) -> Response:
         symbol = request.path_params["product_id"]
@@ -82,6 +94,17 @@ def app(
         ],
         exception_handlers={404: refuse},
     )
+
+
+def guarded(api: ASGIApp, door: Callable[[], Door | None]) -> ASGIApp:
+    """Turn away whoever comes while there is a `Door`."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        closed = door()
+        answer = api if closed is None else Response(closed.body, closed.status, closed.headers)
+        await answer(scope, receive, send)
+
+    return app
 
 
 def _whole(request: Request, name: str) -> int | None:

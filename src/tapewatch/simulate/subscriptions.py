@@ -4,11 +4,12 @@ Source: docs.cdp.coinbase.com/exchange, WebSocket overview, "Subscribe"; errors 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from tapewatch.simulate import frames
 from tapewatch.simulate.products import DELISTED, Product
+from tapewatch.simulate.troubles import Manners
 
 MATCHES = "matches"
 HEARTBEAT = "heartbeat"
@@ -20,6 +21,8 @@ _LOCKED_REASON = (
     "level2, level3, and full channels now require authentication. "
     "https://docs.cloud.coinbase.com/exchange/docs/websocket-auth"
 )
+_UNNAMED_REASON = "Invalid product ID provided"
+_REFUSED_REASON = "Subscriptions are not available at the moment"
 _PUBLIC = ("ticker", "ticker_batch", "level2_batch", "status", "auctionfeed", "rfq_matches")
 
 
@@ -62,8 +65,16 @@ class Subscriptions:
         self.channels: dict[str, list[str]] = {name: [] for name in SERVED}
         self.greeted = False
 
-    def receive(self, message: str | bytes) -> Answer:
-        """Take in one message; whatever it holds, there is an answer and never an exception."""
+    def receive(self, message: str | bytes, manners: Manners | None = None) -> Answer:
+        """Take in one message; whatever it holds, there is never an exception.
+
+        Parameters
+        ----------
+        manners
+            How the venue answers just now; None: as on a good day, and then there is always an answer.
+        """
+        manners = manners or Manners()
+        self.drop(manners.delisted)
         try:
             request = json.loads(message)
         except (ValueError, RecursionError) as error:
@@ -71,29 +82,43 @@ class Subscriptions:
         kind = request.get("type") if isinstance(request, dict) else None
         if kind not in {"subscribe", "unsubscribe"}:
             return Answer([frames.error("Invalid message", f"expected type subscribe or unsubscribe, found {kind!r}")])
+        if manners.mute:
+            self.greeted = True
+            return Answer([])
         try:
             wanted = _wanted(request)
+            return self._subscribe(wanted, manners) if kind == "subscribe" else self._unsubscribe(wanted)
         except _RefusedError as error:
             return Answer([frames.error(f"Failed to {kind}", str(error))])
-        return self._subscribe(wanted) if kind == "subscribe" else self._unsubscribe(wanted)
 
-    def _subscribe(self, wanted: list[tuple[str, list[str]]]) -> Answer:
+    def drop(self, symbols: Collection[str]) -> None:
+        """Forget products: whoever wants them must ask again."""
+        if symbols:
+            self.channels = {
+                name: [symbol for symbol in ids if symbol not in symbols] for name, ids in self.channels.items()
+            }
+
+    def _subscribe(self, wanted: list[tuple[str, list[str]]], manners: Manners) -> Answer:
+        if manners.refuses:
+            raise _RefusedError(_REFUSED_REASON)
         refused: list[bytes] = []
         before = set(self.channels[MATCHES])
         accepted = False
         for channel, ids in wanted:
-            reasons = self._reasons(channel, ids)
+            reasons = self._reasons(channel, ids, manners.delisted)
+            if reasons and manners.whole:
+                raise _RefusedError(_UNNAMED_REASON if manners.nameless else next(iter(reasons.values())))
             refused += [frames.error("Failed to subscribe", reason) for reason in reasons.values()]
             for symbol in ids:
                 if channel in SERVED and symbol not in reasons:
                     accepted = True
-                    if symbol not in self.channels[channel]:
+                    if symbol not in self.channels[channel] and not manners.omits(symbol, channel):
                         self.channels[channel].append(symbol)
         self.greeted = self.greeted or accepted
         opened = tuple(symbol for symbol in self.channels[MATCHES] if symbol not in before)
         return Answer([*refused, frames.subscriptions(self.channels)] if accepted else refused, opened)
 
-    def _reasons(self, channel: str, ids: list[str]) -> dict[str, str]:
+    def _reasons(self, channel: str, ids: list[str], delisted: frozenset[str]) -> dict[str, str]:
         """Why a channel, or single products of it, cannot be had: product (or the channel itself) → reason."""
         if channel in _LOCKED:
             return {channel: _LOCKED_REASON}
@@ -103,8 +128,9 @@ class Subscriptions:
             return {channel: f"{channel} is not a valid channel"}
         if not ids:
             return {channel: f"You need to specify at least one product ID for channel {channel}"}
-        reasons = {symbol: f"{symbol} is delisted" for symbol in ids if symbol in self._delisted}
-        known = self._traded | self._delisted
+        delisted |= self._delisted
+        reasons = {symbol: f"{symbol} is delisted" for symbol in ids if symbol in delisted}
+        known = self._traded | delisted
         return reasons | {symbol: f"{symbol} is not a valid product" for symbol in ids if symbol not in known}
 
     def _unsubscribe(self, wanted: list[tuple[str, list[str]]]) -> Answer:
