@@ -4,6 +4,7 @@ Times are int64 nanoseconds since the epoch. Prices are int64 in units of 1e-10 
 currency, for every lane; sizes are float64. Nothing here performs I/O or reads a clock.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum, IntFlag
 from typing import Literal, NamedTuple, Self
@@ -160,6 +161,29 @@ class Bars(NamedTuple):
     data: NDArray[np.void]
 
 
+def size_of(peak: float, threshold: float, age_ns: int, window_ns: int) -> float:
+    """Tell how many times its limit a move is, on one scale for all rules.
+
+    A move over longer than its rule's window is measured by a limit grown by √(age / window), as prices wander: a
+    reference that is old because nobody traded makes no great move of a small one.
+
+    Parameters
+    ----------
+    peak, threshold
+        Of the same unit; the peak may be negative.
+    age_ns
+        From the reference to the peak.
+    window_ns
+        That the rule looks back.
+
+    Examples
+    --------
+    >>> size_of(-1.0, 0.25, 8 * NS, 10 * NS), size_of(0.5, 0.25, 160 * NS, 10 * NS)
+    (4.0, 0.5)
+    """
+    return abs(peak) / (threshold * max(1.0, math.sqrt(float(age_ns) / float(window_ns))))
+
+
 Severity = Literal["high", "medium", "low"]
 Direction = Literal["up", "down"]
 Quality = Literal["complete", "late", "gap"]
@@ -169,6 +193,14 @@ class Anomaly(Struct, frozen=True):
     """One abnormal event as it stands; the fields, their order and encoding are the file format.
 
     Prices, `observed` and `threshold` are float64 in the quote currency or in `unit`; times are ns.
+
+    Attributes
+    ----------
+    size
+        How many times its limit the peak is (`size_of`); None for feed rules, and in records from before there was one.
+    peak_left_ts
+        When the next trade replaced the peak's reference price, so the move itself took from then to `peak_ts`; None
+        where the reference is no single trade.
     """
 
     id: str
@@ -200,6 +232,8 @@ class Anomaly(Struct, frozen=True):
     quality: Quality
     history: bool
     explain: str
+    size: float | None = None
+    peak_left_ts: int | None = None
 
     def sort_key(self) -> tuple[int, str, str, int, str, str, str]:
         """Order of anomalies in files: opened_ts, venue, symbol, trade_id (null first), rule, direction, id."""

@@ -4,9 +4,12 @@ import os
 import subprocess
 import sys
 
+import msgspec
+import numpy as np
 import pytest
 
 from support.markets import START, Tape, seeded
+from tapewatch.detect.anomaly import SLOT
 from tapewatch.detect.core import Detector, Ledger, replay
 from tapewatch.detect.rules import RULES, RuleBook
 from tapewatch.errors import ConfigError, SnapshotError
@@ -60,6 +63,34 @@ def test_a_restart_keeps_the_times_of_the_steps() -> None:
     steps = [c.anomaly.escalated_ts for changes in told for c in changes if c.anomaly.rule == "pct_spike"]
     two, three, four = (START + second * NS for second in (2, 3, 4))
     assert steps == [(), (two,), (two, three, three), (two, three, three, four), (two, three, three, four)]
+
+
+def test_a_snapshot_of_version_2_goes_on_without_the_moment_that_it_does_not_know() -> None:
+    tape = Tape(DOGE).trade(0, "1").trade(1, "1.0025").trade(2, "1.02")
+    detector = Detector(RuleBook.default())
+    detector.update(tape.rows())
+    (now,) = detector.open_anomalies()
+    saved = msgspec.msgpack.decode(detector.snapshot())
+    saved[0] = 2
+    for name, _, slots, _ in saved[1][0][5]:
+        slots[:] = [slot_of_version_2(slot) for slot in slots]
+        assert bool(slots) == (name == "pct_spike")
+    saved[1][0][4] = [["pct_spike", b'{"threshold_pct":0.2}', slots[0]] for _, _, slots, _ in saved[1][0][5] if slots]
+    old = Detector.restore(RuleBook.default(), msgspec.msgpack.encode(saved))
+    assert old.open_anomalies() == [msgspec.structs.replace(now, peak_left_ts=None)]
+    (ended,) = old.update(Tape(DOGE).rows()).changes  # what was open under other parameters comes along
+    assert (ended.change, ended.anomaly.peak_price, ended.anomaly.peak_left_ts) == ("ended", 1.02, None)
+    assert Detector.restore(RuleBook.default(), old.snapshot()).open_anomalies() == old.open_anomalies()
+
+
+def slot_of_version_2(slot: bytes) -> bytes:
+    """Leave out what version 3 added; what stands behind the slot stays."""
+    new = np.frombuffer(slot, SLOT, 1)
+    layout = [(name, SLOT[name]) for name in SLOT.names or () if name != "peak_left_ts"]
+    old = np.zeros(1, np.dtype(layout, align=True))
+    for name in old.dtype.names or ():
+        old[name] = new[name]
+    return old.tobytes() + slot[SLOT.itemsize :]
 
 
 @pytest.mark.parametrize("lanes", [(BTC,), (BTC, DOGE)])

@@ -284,7 +284,8 @@ def test_the_record_is_json_in_the_order_of_the_page() -> None:
         '"peak_ts":1760054408200000000,"peak_reference_price":100.0,"peak_reference_ts":1760054400000000001,'
         '"last_ts":1760054408200000000,"ended_ts":null,"triggers":1,"escalation":0,"escalated_ts":[],'
         '"quality":"complete","history":false,'
-        '"explain":"LINK-USD fell 0.30 % in 8.2 s, from 100.00 to 99.70 (limit 0.25 % in 10 s)"}'
+        '"explain":"LINK-USD fell 0.30 % in 8.2 s, from 100.00 to 99.70 (limit 0.25 % in 10 s)",'
+        '"size":1.2,"peak_left_ts":1760054408200000000}'
     )
 
 

@@ -7,9 +7,12 @@ import pytest
 from sqlalchemy import Connection, inspect
 
 from support.databases import Database
+from support.records import anomaly, change
 from tapewatch.errors import StoreError
+from tapewatch.model import NS
 from tapewatch.store.engine import database_url, open_engine
 from tapewatch.store.migrations import ALERTING, STEPS, history, migrate, migrations
+from tapewatch.store.records import Clock, Commit
 from tapewatch.store.schema import METADATA
 from tapewatch.store.sql import Reader, Store
 
@@ -133,6 +136,29 @@ def test_alerting_goes_on_in_a_database_of_schema_2(database: Database) -> None:
         found = {index["name"] for index in inspect(connection).get_indexes("alerts")}
     engine.dispose()
     assert found == {index.name for index in METADATA.tables["alerts"].indexes}
+
+
+def test_sizes_come_to_what_a_database_of_schema_3_holds(database: Database) -> None:
+    # 1 % of 0.25 % after 8 s is 4 limits, after 40 s 2; a silence has none.
+    start = 1_700_000_000 * NS
+    quick = anomaly(1, peak_observed=-1.0, peak_ts=start + 8 * NS, peak_reference_ts=start)
+    slow = anomaly(2, peak_observed=1.0, peak_ts=start + 40 * NS, peak_reference_ts=start)
+    silent = anomaly(3, rule="silent_feed", kind="feed", peak_observed=5.0, threshold=5.0)
+    store = Store.open(database.url)
+    store.commit(Commit(Clock(1, 2), changes=[change(n, each) for n, each in enumerate((quick, slow, silent))]))
+    store.close()
+    names = (
+        "change_seq, channel, anomaly_id, venue, symbol, rule, severity, occasion, escalation, at, reason, judged_ts"
+    )
+    for seq, channel, rule in ((1, "desk", "pct_spike"), (1, "phone", "pct_spike"), (3, "desk", "silent_feed")):
+        row = f"({seq}, '{channel}', 'a', 'v', 's', '{rule}', 'high', 'opened', 0, 1, '', 1)"
+        database.execute(f"INSERT INTO alerts ({names}) VALUES {row}")  # noqa: S608  # a test's own words
+    database.execute("DELETE FROM migrations WHERE number > 3", "ALTER TABLE alerts DROP COLUMN size")
+    for column in ("size", "peak_left_ts"):
+        database.execute(f"ALTER TABLE anomalies DROP COLUMN {column}")
+    Store.open(database.url).close()
+    assert database.rows("SELECT size, peak_left_ts FROM anomalies ORDER BY id") == [(4, None), (2, None), (None, None)]
+    assert database.rows("SELECT size FROM alerts ORDER BY change_seq, channel") == [(4,), (4,), (None,)]
 
 
 def test_a_database_of_another_program_is_refused_and_kept(database: Database) -> None:

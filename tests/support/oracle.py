@@ -5,6 +5,7 @@ two readings can be compared field by field. It is slow and keeps everything.
 """
 
 import fnmatch
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -215,7 +216,7 @@ class LaneOracle:
             if rule is self.silent:
                 self.since["silent_feed"] = row.aux
         else:
-            anomaly = self._continued(self.open[key], finding, at, price)
+            anomaly = self._continued(rule, self.open[key], finding, at, price)
         if rule is not self.gap_rule:
             steps = anomaly.escalation
             while abs(finding.observed) >= 2.0 ** (steps + 1) * anomaly.threshold:
@@ -230,7 +231,7 @@ class LaneOracle:
         if change:
             self._tell(change, at, anomaly)
 
-    def _continued(self, anomaly: Anomaly, finding: Finding, at: int, price: float | None) -> Anomaly:
+    def _continued(self, rule: Rule, anomaly: Anomaly, finding: Finding, at: int, price: float | None) -> Anomaly:
         size, peak = abs(finding.observed), abs(anomaly.peak_observed)
         holds = 2 * size >= peak or anomaly.kind == "feed"
         anomaly = msgspec.structs.replace(
@@ -245,6 +246,8 @@ class LaneOracle:
             peak_ts=at,
             peak_reference_price=finding.reference_price,
             peak_reference_ts=finding.reference_ts,
+            size=self._size(rule, finding, anomaly.threshold, at),
+            peak_left_ts=finding.left_ts,
         )
 
     def _opened(self, rule: Rule, finding: Finding, row: Row, at: int, price: float | None) -> Anomaly:
@@ -280,7 +283,17 @@ class LaneOracle:
             quality=self._quality(finding, row),
             history=bool(row.flags & Flag.HISTORY),
             explain=finding.explain(),
+            size=self._size(rule, finding, finding.threshold, at),
+            peak_left_ts=finding.left_ts,
         )
+
+    def _size(self, rule: Rule, finding: Finding, threshold: float, at: int) -> float | None:
+        if finding.direction is None:
+            return None
+        assert finding.reference_ts is not None, "a move has a reference"
+        windows = float(at - finding.reference_ts) / float(rule.window_s * NS)
+        grown = threshold * math.sqrt(windows) if windows > 1.0 else threshold
+        return abs(finding.observed) / grown
 
     def _quality(self, finding: Finding, row: Row) -> str:
         if finding.direction is None:

@@ -8,6 +8,7 @@ newer Pythons compensate it.
 import itertools
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import NamedTuple
 
 from support.oracle_words import (
@@ -38,6 +39,7 @@ class Finding(NamedTuple):
     reference_ts: int | None
     gap_since: int  # a gap not filled, at or after this effective time, spoils the quality
     explain: Callable[[], str]  # asked for at the opening only
+    left_ts: int | None = None  # effective time of the trade right behind the one that the row is compared with
 
 
 class Sample(NamedTuple):
@@ -107,7 +109,8 @@ class _Move:
     def __init__(self, symbol: str, parameters: Parameters) -> None:
         self.symbol = symbol
         self.parameters = parameters
-        self.window = Window(int(exact(parameters["window_s"]) * NS))
+        self.window_s = exact(parameters["window_s"])
+        self.window = Window(int(self.window_s * NS))
 
     def restart(self) -> None:
         self.window.restart()
@@ -134,6 +137,7 @@ class _Move:
             reference_price=float(start) / 1e10,
             reference_ts=since,
             gap_since=opens,
+            left_ts=self.window.times[row + 1],
             explain=lambda: window_sentence(
                 f"{self.symbol} {'rose' if direction == 'up' else 'fell'} {self.shown(price, start)}",
                 elapsed=ts - since,
@@ -234,6 +238,7 @@ class VolBreakout:
         self.unit = quote_of(symbol)
         self.floor = Floor(parameters)
         self.returns = int(parameters["returns"])
+        self.window_s = Fraction(1)
         self.sigmas = float(parameters["sigmas"])
 
     def restart(self) -> None:
@@ -277,6 +282,7 @@ class MeanReversionBreak:
         self.unit = quote_of(symbol)
         self.floor = Floor(parameters)
         self.samples = int(parameters["samples"])
+        self.window_s = Fraction(self.samples)
         self.sigmas = float(parameters["sigmas"])
 
     def restart(self) -> None:

@@ -40,6 +40,8 @@ def anomaly(number: int = 0, lane: Lane = LANE, **fields: object) -> Anomaly:
         quality="complete",
         history=False,
         explain='BTC-USD rose 0.27 % — "quoted", in 3.0 s',
+        size=1.08,
+        peak_left_ts=1_700_000_000 * NS + number,
     )
     return msgspec.structs.replace(plain, **fields)
 

@@ -36,6 +36,7 @@ STORY = [
     ("peak_reference", "i8"),
     ("peak_reference_n", "i8"),
     ("peak_reference_ts", "i8"),
+    ("peak_left_ts", "i8"),  # when the next trade replaced the peak's reference; NEVER where that is no single trade
     ("last_ts", "i8"),
     ("triggers", "i8"),
     ("span", "i8"),  # second number of a range: last id of a gap
@@ -45,6 +46,11 @@ STORY = [
 
 SLOT = np.dtype([("open", "u1"), *STORY, ("next_step", "f8")], align=True)
 """Event in progress; `next_step` is the size that escalates next: threshold times 2, 4, 8 …"""
+
+SLOT_2 = np.dtype(
+    [("open", "u1"), *(field for field in STORY if field[0] != "peak_left_ts"), ("next_step", "f8")], align=True
+)
+"""Slots as snapshots of version 2 hold them, before it was known when a price left the peak's reference."""
 
 EVENT = np.dtype([("change", "i1"), *STORY, ("row", "i8"), ("at", "i8")], align=True)
 """What leaves: a slot as it stood at time `at`, on row `row` of its batch."""
@@ -84,6 +90,7 @@ def emit(slot: np.void, change: int, row: int, at: int, events: NDArray[np.void]
     event["peak_reference"] = slot["peak_reference"]
     event["peak_reference_n"] = slot["peak_reference_n"]
     event["peak_reference_ts"] = slot["peak_reference_ts"]
+    event["peak_left_ts"] = slot["peak_left_ts"]
     event["last_ts"] = slot["last_ts"]
     event["triggers"] = slot["triggers"]
     event["span"] = slot["span"]
@@ -150,6 +157,7 @@ def fire(
     reference: int,
     reference_n: int,
     reference_ts: int,
+    left_ts: int | np.int64,
     observed: float,
     threshold: float,
     gap_inside: bool,
@@ -188,6 +196,7 @@ def fire(
     slot["peak_reference"] = reference
     slot["peak_reference_n"] = reference_n
     slot["peak_reference_ts"] = reference_ts
+    slot["peak_left_ts"] = left_ts
     if escalate(slot, size) or opens:
         count = emit(slot, OPENED if opens else ESCALATED, row, ts, events, count)
     return count

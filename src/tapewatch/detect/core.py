@@ -14,8 +14,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from tapewatch.detect.admit import GAP, GAPS_MAX, HEAD, admit, fresh_head
-from tapewatch.detect.anomaly import ENDED, EVENT, SLOT, STORY, order_keys, steps_of
-from tapewatch.detect.kernels import Scratch
+from tapewatch.detect.anomaly import ENDED, EVENT, SLOT, SLOT_2, STORY, order_keys, steps_of
+from tapewatch.detect.kernels import NEVER, Scratch
 from tapewatch.detect.record import Teller
 from tapewatch.detect.rule import Rule, RuleState, Work
 from tapewatch.detect.rules import RULES, RuleBook
@@ -28,8 +28,8 @@ BLOCK = 16_384
 EVENTS = 256
 """Events that a rule's loop may write before it pauses."""
 
-VERSION = 2
-"""Of the snapshot's layout."""
+VERSION = 3
+"""Of the snapshot's layout; a snapshot of version 2 is brought up when it is put back."""
 
 
 class Told(NamedTuple):
@@ -232,7 +232,9 @@ class Detector:
         detector = cls(rules)
         try:
             saved = msgspec.msgpack.decode(blob, type=_Saved)
-            if saved.version != VERSION:
+            if saved.version == 2:  # noqa: PLR2004  # as its layout is called
+                _bring_up(saved)
+            elif saved.version != VERSION:
                 raise SnapshotError(f"detector's state: expected version {VERSION}, found {saved.version}")
             for one in saved.lanes:
                 lane = _restore(one, rules)
@@ -315,6 +317,22 @@ def _save(lane: _Lane) -> _SavedLane:
             for armed in lane.rules
         ],
     )
+
+
+def _bring_up(saved: _Saved) -> None:
+    for lane in saved.lanes:
+        for pending in lane.pending:
+            pending.slot = _slot_of_2(pending.slot)
+        for rule in lane.rules:
+            rule.slots = [_slot_of_2(slot) for slot in rule.slots]
+
+
+def _slot_of_2(saved: bytes) -> bytes:
+    slot, old = np.zeros(1, SLOT), np.frombuffer(saved, SLOT_2, 1)
+    for name in SLOT_2.names or ():
+        slot[name] = old[name]
+    slot["peak_left_ts"] = NEVER
+    return slot.tobytes() + saved[SLOT_2.itemsize :]
 
 
 def _unpack(saved: bytes) -> tuple[NDArray[np.void], NDArray[np.int64]]:

@@ -18,6 +18,17 @@ QUEUES = {"low": EXTREME, "high": EXTREME}
 
 
 @kernel
+def when(queue: NDArray[np.void], head: int, ts: NDArray[np.int64], at: int, within: bool) -> tuple[int, int]:
+    """Tell when the window's extreme traded and when the next trade replaced it.
+
+    `within` the stretch it is row `at`, behind which another one has come; else it is the queue's head.
+    """
+    if within:
+        return ts[at], ts[at + 1]
+    return queue[head]["ts"], queue[head]["until"]
+
+
+@kernel
 def _loop(
     data: NDArray[np.void],
     row: NDArray[np.int64],
@@ -56,31 +67,31 @@ def _loop(
         lo, hi = min(lowest, low[low_head]["price"]), max(highest, high[high_head]["price"])
         least = least_of(lo, limit, den, share)  # nothing smaller reaches the limit, from whichever price
         if hi - lo >= least or ts[stop - 1] >= quiet_from(up, down, quiet_ns):
-            lowest_yet, lowest_ts, highest_yet, highest_ts = price[k], ts[k], price[k], ts[k]
+            lowest_yet, lowest_at, highest_yet, highest_at = price[k], k, price[k], k
             for i in range(k, stop):
                 now, p, r = ts[i], price[i], row[i]
                 gap = gap_ts[i] >= now - window_ns
                 count = end_quiet(up, down, now, quiet_ns, r, events, count)
                 if p <= lowest_yet:
-                    lowest_yet, lowest_ts = p, now
+                    lowest_yet, lowest_at = p, i
                 if p >= highest_yet:
-                    highest_yet, highest_ts = p, now
+                    highest_yet, highest_at = p, i
                 low_head = expire(low, low_head, now - window_ns)
                 high_head = expire(high, high_head, now - window_ns)
-                lo, since = low[low_head]["price"], low[low_head]["ts"]
-                if lowest_yet <= lo:
-                    lo, since = lowest_yet, lowest_ts
+                lo = min(lowest_yet, low[low_head]["price"])
                 if p - lo >= least and reaches(p - lo, lo, limit, num, den, share):
                     observed = 100.0 * (float(p - lo) / float(lo)) if den != 0 else float(p - lo) / float(PRICE_SCALE)
                     if not hold(up, abs(observed), now):
-                        count = fire(up, 1, data, r, now, lo, 1, since, observed, threshold, gap, events, count)
-                hi, since = high[high_head]["price"], high[high_head]["ts"]
-                if highest_yet >= hi:
-                    hi, since = highest_yet, highest_ts
+                        since, left = when(low, low_head, ts, lowest_at, lo == lowest_yet)
+                        count = fire(up, 1, data, r, now, lo, 1, since, left, observed, threshold, gap, events, count)
+                hi = max(highest_yet, high[high_head]["price"])
                 if hi - p >= least and reaches(hi - p, hi, limit, num, den, share):
                     observed = -100.0 * (float(hi - p) / float(hi)) if den != 0 else -float(hi - p) / float(PRICE_SCALE)
                     if not hold(down, abs(observed), now):
-                        count = fire(down, -1, data, r, now, hi, 1, since, observed, threshold, gap, events, count)
+                        since, left = when(high, high_head, ts, highest_at, hi == highest_yet)
+                        count = fire(
+                            down, -1, data, r, now, hi, 1, since, left, observed, threshold, gap, events, count
+                        )
         low_head, low_tail = absorb(low, low_head, low_tail, ts, price, k, stop, 1, lowest, window_ns)
         high_head, high_tail = absorb(high, high_head, high_tail, ts, price, k, stop, -1, highest, window_ns)
         k = stop

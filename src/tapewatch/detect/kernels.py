@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from tapewatch.model import NS
+from tapewatch.model import NS, PRICE_SCALE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,6 +66,13 @@ def reaches(move: int, value: int, limit: int, num: int, den: int, share: float)
 def least_of(value: int, limit: int, den: int, share: float) -> int:
     """Find a move below which `reaches` is false for `value` and everything above it."""
     return limit if den == 0 else int(share * float(value) * (1.0 - 1e-12))
+
+
+@kernel
+def limit_of(spread: float, base: float, floor_units: int, num: int, den: int) -> float:
+    """Print the larger of so many σ and the floor, both in units of 1e-10, in the quote currency."""
+    floor = base * float(num) / float(den) if den != 0 else float(floor_units)
+    return max(spread, floor) / float(PRICE_SCALE)
 
 
 @kernel

@@ -11,8 +11,9 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from tapewatch.detect.anomaly import ENDED, QUALITIES
+from tapewatch.detect.kernels import NEVER
 from tapewatch.detect.rule import Facts, Rule, parameters
-from tapewatch.model import NS, PRICE_SCALE, Anomaly, Change, Direction, Lane
+from tapewatch.model import NS, PRICE_SCALE, Anomaly, Change, Direction, Lane, size_of
 
 CHANGES: tuple[Literal["ended", "opened", "escalated"], ...] = ("ended", "opened", "escalated")
 DIRECTIONS: dict[int, Direction | None] = {1: "up", -1: "down", 0: None}
@@ -30,6 +31,7 @@ class Teller:
         self.params = params
         self._market = rule.kind == "market"
         self._silence = rule.unit == "s"
+        self._window = None if rule.window is None else rule.window(params)
         self._unit = rule.unit or lane.symbol.rpartition("-")[2]
         self._opening: dict[tuple[int, int], tuple[str, str, str]] = {}
 
@@ -89,7 +91,15 @@ class Teller:
             quality=QUALITIES[values["quality"]],
             history=bool(values["history"]),
             explain=opening[2],
+            size=self._size(values),
+            peak_left_ts=values["peak_left_ts"] if market and values["peak_left_ts"] != NEVER else None,
         )
+
+    def _size(self, values: dict[str, Any]) -> float | None:
+        if self._window is None:
+            return None
+        age = values["peak_ts"] - values["peak_reference_ts"]
+        return size_of(values["peak_observed"], values["threshold"], age, self._window)
 
     def _open(self, values: dict[str, Any]) -> tuple[str, str, str]:
         facts = Facts(self.lane, *(values[name] for name in Facts._fields[1:]))

@@ -112,8 +112,8 @@ class Rule(NamedTuple):
     """One rule: its name, words, parameters, loop and sentence.
 
     `defaults` maps symbol patterns to parameters, None where the rule is not armed; the last pattern
-    that matches a symbol wins; `limit` says one in a few words. `unit` is "percent", "s", "trades", or
-    "" for the quote currency.
+    that matches a symbol wins; `limit` says one in a few words, and `window` how long it looks back, in ns (None: a
+    feed rule, which does not). `unit` is "percent", "s", "trades", or "" for the quote currency.
     """
 
     name: str
@@ -127,6 +127,7 @@ class Rule(NamedTuple):
     scan: Scan
     explain: Callable[[Facts, Any], str]
     limit: Callable[[Any], str]
+    window: Callable[[Any], int] | None
     about: str
     example: str
     avoid: str

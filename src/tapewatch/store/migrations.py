@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
+from msgspec import Struct
 from sqlalchemy import (
     Column,
     Connection,
@@ -11,6 +13,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
+    bindparam,
     delete,
     func,
     insert,
@@ -19,9 +22,11 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateColumn
 from sqlalchemy.sql.expression import FunctionElement
 
 from tapewatch.errors import StoreError
+from tapewatch.model import NS, size_of
 from tapewatch.store.lock import lock_transaction
 from tapewatch.store.schema import METADATA
 
@@ -51,9 +56,63 @@ def _let_messages_be_asked_for_again(connection: Connection) -> None:
     connection.execute(update(alerts).where(*waited).values(ended))
 
 
+class _Peak(Struct, frozen=True):
+    """What an anomaly's size is made of, read from a record of the log."""
+
+    peak_observed: float
+    threshold: float
+    peak_ts: int
+    peak_reference_ts: int
+
+
+def _say_what_is_true(connection: Connection) -> None:
+    """Keep sizes, and what each lane takes in."""
+    anomalies, alerts, changes = (METADATA.tables[name] for name in ("anomalies", "alerts", "changes"))
+    _add_columns(connection, anomalies, "size", "peak_left_ts")
+    _add_columns(connection, alerts, "size")
+    a = anomalies.c
+    peaks = select(a.id, a.rule, a.peak_observed, a.threshold, a.peak_ts, a.peak_reference_ts)
+    sizes = [
+        {"of": id_, "value": _size(rule, _Peak(*peak))}
+        for id_, rule, *peak in connection.execute(peaks.where(a.rule.in_(WINDOWS_S))).all()
+    ]
+    told = (
+        select(alerts.c.change_seq, alerts.c.rule, changes.c.record)
+        .join(changes, changes.c.seq == alerts.c.change_seq)
+        .where(alerts.c.rule.in_(WINDOWS_S))
+        .distinct()
+    )
+    told_sizes = [
+        {"of": seq, "value": _size(rule, msgspec.json.decode(record, type=_Peak))}
+        for seq, rule, record in connection.execute(told).all()
+    ]
+    for key, size, found in ((a.id, a.size, sizes), (alerts.c.change_seq, alerts.c.size, told_sizes)):
+        if found:
+            statement = update(key.table).where(key == bindparam("of")).values({size: bindparam("value")})
+            connection.execute(statement, found)
+
+
+WINDOWS_S = {"pct_spike": 10, "abs_jump": 10, "vol_breakout": 1, "mean_reversion_break": 60}
+"""Seconds that the rules looked back when there were no sizes yet, unless somebody had changed that."""
+
+
+def _size(rule: str, peak: _Peak) -> float:
+    age = peak.peak_ts - peak.peak_reference_ts
+    return size_of(peak.peak_observed, peak.threshold, age, WINDOWS_S[rule] * NS)
+
+
+def _add_columns(connection: Connection, table: Table, *names: str) -> None:
+    """Add columns that a table lacks, as the schema has them."""
+    there = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    for name in names:
+        if name not in there:
+            column = CreateColumn(table.c[name]).compile(dialect=connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column}")
+
+
 ALERTING = ("alerts", "messages", "attempts", "channels", "silences", "marks")
 
-STEPS: Sequence[Step] = (_add_alerting, _let_messages_be_asked_for_again)
+STEPS: Sequence[Step] = (_add_alerting, _let_messages_be_asked_for_again, _say_what_is_true)
 """What was changed after schema 1, in order: the first entry leads to schema 2, and so on. Entries never change;
 the first line of each one's docstring says to a person what it does."""
 

@@ -55,6 +55,8 @@ anomalies = Table(
     Column("quality", TEXT, nullable=False),
     Column("history", Boolean, nullable=False),
     Column("explain", TEXT, nullable=False),
+    Column("size", Double),
+    Column("peak_left_ts", BigInteger),
     Index("anomalies_by_time", "opened_ts", "severity", "rule", "direction", "symbol"),  # counts need no row
     Index("anomalies_by_lane", "symbol", "opened_ts"),
     Index("anomalies_by_severity", "severity", "opened_ts"),
@@ -182,6 +184,7 @@ alerts = Table(
     Column("reason", TEXT, nullable=False),
     Column("message", BigInteger),  # number of the message that names it
     Column("judged_ts", BigInteger, nullable=False),  # our clock: when verdict or reason changed last
+    Column("size", Double),  # how many times its limit the anomaly was; null: a feed anomaly's
     Index("alerts_by_time", "at"),
     Index("alerts_by_anomaly", "anomaly_id"),
     Index("alerts_by_message", "message"),

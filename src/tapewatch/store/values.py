@@ -88,6 +88,7 @@ def alert_values(alert: Alert, judged_ts: int) -> Values:
         "reason": storable(alert.reason),
         "message": alert.message,
         "judged_ts": judged_ts,
+        "size": anomaly.size,
     }
 
 

@@ -54,6 +54,7 @@ RULE = Rule(
     scan=scan,
     explain=explain,
     limit=limit,
+    window=lambda params: ns_of(params.window_s),
     about=(
         "Fires when the price rose from the window's lowest, or fell from its highest, by at least limit_quote of the "
         "quote currency within window_s. A move of exactly the limit fires."

@@ -10,11 +10,13 @@ from tapewatch.detect import samples
 from tapewatch.detect.anomaly import end_quiet, fire, hold, quiet_from
 from tapewatch.detect.kernels import (
     FOREVER,
+    NEVER,
     bounds_of_prices,
     complete_second,
     enter_second,
     kernel,
     least_of,
+    limit_of,
     reaches,
     sigma_of_prices,
     slide_sum,
@@ -38,7 +40,7 @@ from tapewatch.detect.rule import (
     ns_of,
 )
 from tapewatch.detect.words import decimals, mean_text, number_text, plain_text
-from tapewatch.model import PRICE_SCALE
+from tapewatch.model import NS, PRICE_SCALE
 
 
 class MeanReversionBreak(Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,9 +77,8 @@ def _loop(
     slots: NDArray[np.void],
     events: NDArray[np.void],
 ) -> tuple[int, int]:
-    head, tail = ends[0], ends[1]
+    head, tail, up, down = ends[0], ends[1], slots[0], slots[1]
     share = float(num) / float(den) if den != 0 else 0.0
-    up, down = slots[0], slots[1]
     seen, total, least = -2, 0, FOREVER  # Σ of the n samples before `seen`, and a deviation too small to fire, times n
     bounded, at_least, at_most = -1, 0.0, 0.0  # σ lies between; wanted at most once a second, and only behind the floor
     k, count, full = start, 0, len(events) - EVENTS_PER_ROW
@@ -113,10 +114,11 @@ def _loop(
                     at_least = at_most = sigma_of_prices(taken, tail, n)
                 observed = float(deviation) / float(n * PRICE_SCALE)
                 if size >= sigmas * at_least and not hold(slot, abs(observed), now):
-                    floor = float(total) / float(n) * float(num) / float(den) if den != 0 else float(floor_units)
-                    threshold = max(sigmas * at_least, floor) / float(PRICE_SCALE)
+                    threshold = limit_of(sigmas * at_least, float(total) / float(n), floor_units, num, den)
                     gap, since = gap_ts[k] >= taken[tail - n]["ts"], taken[tail - 1]["ts"]
-                    count = fire(slot, way, data, row[k], now, total, n, since, observed, threshold, gap, events, count)
+                    count = fire(
+                        slot, way, data, row[k], now, total, n, since, NEVER, observed, threshold, gap, events, count
+                    )
                     before = min(before, quiet_from(up, down, quiet_ns))
             k += 1
             if k == len(row) or kind[k] != TRADE or ts[k] >= before or count > full:
@@ -163,6 +165,7 @@ RULE = Rule(
     scan=scan,
     explain=explain,
     limit=limit,
+    window=lambda params: params.samples * NS,
     about=(
         "Fires when the price stands at least `sigmas` standard deviations of the last `samples` completed seconds "
         "from their mean, and at least the floor. Silent until there are that many seconds."

@@ -63,6 +63,7 @@ RULE = Rule(
     scan=scan,
     explain=explain,
     limit=limit,
+    window=lambda params: ns_of(params.window_s),
     about=(
         "Fires when the price rose from the window's lowest, or fell from its highest, by at least threshold_pct "
         "within window_s. The window holds both its ends and the price in force when it opened."

@@ -108,6 +108,7 @@ RULE = Rule(
     scan=scan,
     explain=explain,
     limit=limit,
+    window=None,
     about=(
         "Fires when no frame at all has come on the lane for limit_s, connected or not; ends with the first clock row "
         "that has heard a newer frame. Heartbeats are frames: a quiet market is not a silent feed."

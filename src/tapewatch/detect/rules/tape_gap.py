@@ -95,6 +95,7 @@ RULE = Rule(
     scan=scan,
     explain=explain,
     limit=limit,
+    window=None,
     about=(
         "Fires when trade ids are skipped and did not come in time; one anomaly while any gap of the lane is open. "
         "Ends when the last open gap is filled or given up."

@@ -13,11 +13,13 @@ from tapewatch.detect import samples
 from tapewatch.detect.anomaly import end_quiet, fire, hold, quiet_from
 from tapewatch.detect.kernels import (
     FOREVER,
+    NEVER,
     bounds_of_returns,
     complete_second,
     enter_second,
     kernel,
     least_of,
+    limit_of,
     reaches,
     sigma_of_returns,
 )
@@ -40,7 +42,7 @@ from tapewatch.detect.rule import (
     ns_of,
 )
 from tapewatch.detect.words import decimals, move_text, number_text, plain_text, price_text
-from tapewatch.model import PRICE_SCALE
+from tapewatch.model import NS, PRICE_SCALE
 
 
 class VolBreakout(Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,9 +79,8 @@ def _loop(
     slots: NDArray[np.void],
     events: NDArray[np.void],
 ) -> tuple[int, int]:
-    head, tail = ends[0], ends[1]
+    head, tail, up, down = ends[0], ends[1], slots[0], slots[1]
     share = float(num) / float(den) if den != 0 else 0.0
-    up, down = slots[0], slots[1]
     seen, base, least = -1, 0, FOREVER  # as of the second before `seen`: its price, and a move too small to fire
     bounded, at_least, at_most = -1, 0.0, 0.0  # σ lies between; wanted at most once a second, and only behind the floor
     k, count, full = start, 0, len(events) - EVENTS_PER_ROW
@@ -115,10 +116,11 @@ def _loop(
                     at_least = at_most = sigma_of_returns(taken, tail, returns)
                 observed = float(move) / float(PRICE_SCALE)
                 if size >= sigmas * at_least and not hold(slot, abs(observed), now):
-                    floor = float(base) * float(num) / float(den) if den != 0 else float(floor_units)
-                    threshold = max(sigmas * at_least * float(base), floor) / float(PRICE_SCALE)
+                    threshold = limit_of(sigmas * at_least * float(base), float(base), floor_units, num, den)
                     gap, since = gap_ts[k] >= taken[tail - 1 - returns]["ts"], taken[tail - 1]["ts"]
-                    count = fire(slot, way, data, row[k], now, base, 1, since, observed, threshold, gap, events, count)
+                    count = fire(
+                        slot, way, data, row[k], now, base, 1, since, NEVER, observed, threshold, gap, events, count
+                    )
                     before = min(before, quiet_from(up, down, quiet_ns))
             k += 1
             if k == len(row) or kind[k] != TRADE or ts[k] >= before or count > full:
@@ -163,6 +165,7 @@ RULE = Rule(
     scan=scan,
     explain=explain,
     limit=limit,
+    window=lambda _: NS,
     about=(
         "Fires when the return from the last completed second reaches sigmas standard deviations of the last `returns` "
         "returns between completed seconds, and the move reaches the floor. Silent until there are returns + 1 seconds."
