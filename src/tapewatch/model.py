@@ -7,7 +7,7 @@ currency, for every lane; sizes are float64. Nothing here performs I/O or reads 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum, IntFlag
-from typing import Literal, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Self
 
 import numpy as np
 from msgspec import Struct
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 NS = 1_000_000_000
 """Nanoseconds in a second."""
+
+SIMULATED: Final = "simulated"
+"""What the venue of trades is called that no market has made."""
 
 PRICE_SCALE = 10**10
 """Units of price in one unit of the quote currency."""

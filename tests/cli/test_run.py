@@ -23,6 +23,10 @@ from tapewatch.cli import main
 TAPEWATCH = (sys.executable, "-m", "tapewatch")
 
 
+NOWHERE = ("--set", "capture.coinbase.rest_url=http://127.0.0.1:9", "--set", "capture.coinbase.ws_url=ws://127.0.0.1:9")
+"""A venue that does not answer."""
+
+
 @contextmanager
 def running(*arguments: object, until: str, cwd: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """Start a command and wait until it says a line that begins so."""
@@ -170,6 +174,31 @@ def test_a_second_instance_and_another_source_are_refused(tape: Path, tmp_path: 
     other = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert other.returncode == 2
     assert "belongs to the source simulated seed 7, not to tape" in other.stderr.splitlines()[-1]
+
+
+def test_where_data_come_from_is_never_mixed(tape: Path, tmp_path: Path) -> None:
+    """Simulated trades are called so, wherever they are kept, and what was recorded of them says it, too."""
+    simulated = ("run", "--source", "simulated", "--db", "x.db", "--no-dashboard")
+    with running(*simulated, "--jsonl", "c.jsonl", "--record", "r", until="stored", cwd=tmp_path) as (child, _):
+        ends(child, signal.SIGINT)
+    with closing(sqlite3.connect(tmp_path / "x.db")) as database:
+        for table in ("feed", "bars", "quarantine", "anomalies", "changes"):
+            venues = {venue for (venue,) in database.execute(f"SELECT DISTINCT venue FROM {table}")}  # noqa: S608  # a test's own words
+            assert venues <= {"simulated"}
+            assert venues or table not in ("feed", "bars")
+    for other in (("simulated", "--set", "exchange.seed=8"), (f"tape:{tape}",), ("coinbase", *NOWHERE)):
+        again = ("run", "--db", "x.db", "--no-dashboard", "--source", *other)
+        refused = subprocess.run([*TAPEWATCH, *again], capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert refused.returncode == 2
+        assert "x.db: belongs to the source simulated seed 7, not to " in refused.stderr.splitlines()[-1]
+    replay = ("run", "--source", "tape:r", "--speed", "0", "--db", "replay.db", "--no-dashboard")
+    subprocess.run([*TAPEWATCH, *replay], capture_output=True, cwd=tmp_path, check=True)
+    with closing(sqlite3.connect(tmp_path / "replay.db")) as database:
+        assert {venue for (venue,) in database.execute("SELECT venue FROM feed")} == {"simulated"}
+    another = ("run", "--source", f"tape:{tape}", "--db", "replay.db", "--no-dashboard")
+    refused = subprocess.run([*TAPEWATCH, *another], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert refused.returncode == 2
+    assert "replay.db: belongs to the source tape " in refused.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("how", ["--db", "--record", "--jsonl"])

@@ -19,7 +19,7 @@ from tapewatch.carry.tape import read
 from tapewatch.clock import SystemClock
 from tapewatch.detect.core import Ledger
 from tapewatch.errors import ConfigError
-from tapewatch.model import NS, Kind, Lane, Rows
+from tapewatch.model import NS, SIMULATED, Kind, Lane, Rows
 from tapewatch.runtime.embedded import Embedded
 from tapewatch.runtime.live import LiveSource
 from tapewatch.runtime.opening import RunConfig, Settings, open_source
@@ -40,7 +40,7 @@ def live(capture: CaptureConfig) -> LiveSource:
     clock = SystemClock()
 
     async def make(ledgers: Mapping[Lane, Ledger]) -> Session:
-        return Session(capture, clock=clock, ledgers=ledgers)
+        return Session(capture, clock=clock, ledgers=ledgers, venue=SIMULATED)
 
     return LiveSource(IDENTITY, make, clock)
 
@@ -182,7 +182,7 @@ async def test_what_was_received_before_the_stop_can_still_be_taken() -> None:
                 await source.wait(1.0)
                 while (rows := source.take(2)) is not None:
                     assert len(rows.data) <= 2
-                    assert rows.lanes == tuple(Lane("coinbase", symbol) for symbol in SYMBOLS)
+                    assert rows.lanes == tuple(Lane(SIMULATED, symbol) for symbol in SYMBOLS)
                     count += len(rows.data)
             await source.wait(1.0)
         await source.stop()

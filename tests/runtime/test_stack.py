@@ -1,6 +1,7 @@
 """A stack with parts that cost nothing: started, watched, ended, found again by their mark."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -212,6 +213,15 @@ class TestKept:
         keep(tmp_path, "simulated")
         with pytest.raises(ConfigError, match="holds what came from simulated, found the source coinbase; choose"):
             keep(tmp_path, "coinbase")
+
+    def test_a_folder_of_before_simulated_trades_had_a_name_is_refused(self, tmp_path: Path) -> None:
+        ports = parts.keep(tmp_path, "simulated").ports
+        assert parts.keep(tmp_path, "simulated").ports == ports
+        (tmp_path / "kept.json").write_text(json.dumps({"source": "simulated", "ports": ports}))
+        with pytest.raises(ConfigError, match=r"holds simulated trades under the name coinbase, .* choose another"):
+            parts.keep(tmp_path, "simulated")
+        (tmp_path / "kept.json").write_text(json.dumps({"source": "coinbase", "ports": ports}))
+        assert parts.keep(tmp_path, "coinbase").ports == ports
 
     def test_a_tape_is_the_same_from_everywhere(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)

@@ -214,6 +214,38 @@ class TestOneSource:
         assert again.source() == Source("simulated", seed=1)
         again.close()
 
+    @pytest.mark.parametrize(
+        ("source", "venue", "goes_on"),
+        [
+            (Source("simulated", seed=1), "simulated", True),
+            (Source("simulated", seed=1), "coinbase", False),
+            (Source("kafka", "cluster/topic", seed=1), "coinbase", False),
+            (Source("coinbase", "wss://feed"), "coinbase", True),
+            (TAPE, "coinbase", True),
+        ],
+        ids=str,
+    )
+    def test_simulated_trades_under_another_name_can_be_read_and_not_added_to(
+        self, database: Database, source: Source, venue: str, goes_on: bool
+    ) -> None:
+        store = Store.open(database.url, source=source)
+        store.commit(Commit(clock=Clock(1, 1), feed=[FeedRow(venue, "BTC-USD", "stopped", "", 1)]))
+        store.close()
+        if goes_on:
+            Store.open(database.url, source=source).close()
+            return
+        with pytest.raises(StoreError) as caught:
+            Store.open(database.url, source=source)
+        assert str(caught.value) == (
+            f"{database.name}: holds simulated trades under the name coinbase, as an older version called them; it can "
+            "still be shown, but not be filled further. Choose another database with --db, or begin anew with "
+            "tapewatch demo"
+        )
+        reader = Store.read(database.url)
+        with reader.connect() as connection:
+            assert connection.execute(select(schema.feed.c.venue)).scalars().all() == ["coinbase"]
+        reader.close()
+
     def test_a_refusal_lets_the_lock_go(self, database: Database) -> None:
         Store.open(database.url, source=TAPE).close()
         with pytest.raises(StoreError):

@@ -115,6 +115,11 @@ def test_feed_of_a_dead_runtime(now):
     [
         (None, "", ""),
         (Source("simulated", seed=7), "Simulated", "No real market: an exchange simulated on this machine, seed 7."),
+        (
+            Source("simulated", "ws://127.0.0.1:8720"),
+            "Simulated",
+            "No real market: ws://127.0.0.1:8720 speaks as Coinbase does, and is not Coinbase.",
+        ),
         (Source("tape", "/days/crash"), "Replay", "No live market: the recorded tape /days/crash."),
         (Source("coinbase", "wss://feed.coinbase.com"), "Coinbase", "The live feed of feed.coinbase.com."),
         (

@@ -135,6 +135,8 @@ class Coinbase:
         Products to subscribe to.
     ledgers
         What the tape already says about each lane, after a restart.
+    venue
+        What the venue is called: not everything that speaks as Coinbase does is Coinbase.
 
     Attributes
     ----------
@@ -168,8 +170,11 @@ class Coinbase:
     Source: https://docs.cdp.coinbase.com/exchange/websocket-feed/overview and /channels
     """
 
-    def __init__(self, symbols: Sequence[str], ledgers: Mapping[Lane, Resume] | None = None) -> None:
-        self.lanes = tuple(Lane(VENUE, symbol) for symbol in symbols)
+    def __init__(
+        self, symbols: Sequence[str], ledgers: Mapping[Lane, Resume] | None = None, venue: str = VENUE
+    ) -> None:
+        self.venue = venue
+        self.lanes = tuple(Lane(venue, symbol) for symbol in symbols)
         known = ledgers or {}
         self.ledgers = tuple(Completeness(number, known.get(lane)) for number, lane in enumerate(self.lanes))
         self.quarantined: list[Quarantined] = []
@@ -204,7 +209,7 @@ class Coinbase:
         if self._refused_all:
             return self._refused_all
         if self.subscribed is not None and symbol not in self.subscribed:
-            return f"{VENUE} did not confirm the subscription to {symbol}"
+            return f"{self.venue} did not confirm the subscription to {symbol}"
         return ""
 
     def wake_ns(self) -> int:
@@ -332,7 +337,7 @@ class Coinbase:
         head = raw[:RAW_MAX]
         kept = head if isinstance(head, bytes) else head.encode("utf-8", "backslashreplace")[:RAW_MAX]
         symbol = None if number is None else self.lanes[number].symbol
-        self.quarantined.append(Quarantined(now_ns, VENUE, symbol, reason, kept))
+        self.quarantined.append(Quarantined(now_ns, self.venue, symbol, reason, kept))
         if number is None:
             return []
         self.quarantined_count[number] += 1

@@ -1,11 +1,17 @@
 """What a person may set about capture; in: the section ``capture`` of the settings, out: `CaptureConfig`."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct, field
 
+from tapewatch.model import SIMULATED
+
 Symbol = Annotated[str, Meta(min_length=1, max_length=64)]
+
+HOME: Final = "exchange.coinbase.com"
+"""Under this name Coinbase Exchange has its servers; those of its sandbox, where nobody trades, are under another."""
 
 
 class CoinbaseConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -17,10 +23,39 @@ class CoinbaseConfig(Struct, frozen=True, forbid_unknown_fields=True):
     rest_url: Annotated[str, Meta(description="REST API of the same exchange, without a trailing slash")] = (
         "https://api.exchange.coinbase.com"
     )
+    venue: Annotated[
+        str | None,
+        Meta(description="What to call it; default: coinbase at Coinbase's own address, simulated at any other"),
+    ] = None
 
     def __post_init__(self) -> None:
+        if self.venue is not None and re.fullmatch(r"[^\s:]{1,64}", self.venue) is None:
+            raise ValueError(f"venue: expected 1 to 64 characters without blanks and colons, found {self.venue!r}")
         _check_address("ws_url", self.ws_url, "ws", "wss")
         _check_address("rest_url", self.rest_url, "http", "https")
+
+    @property
+    def called(self) -> str:
+        """What the venue is called.
+
+        It depends on settings alone, so that it is the same after every start, whoever answers. What speaks as Coinbase
+        does from elsewhere is taken for simulated until a person says otherwise: to take a market for a simulation
+        costs a line of settings, to take a simulation for a market may cost money.
+
+        Examples
+        --------
+        >>> CoinbaseConfig().called, CoinbaseConfig(ws_url="ws://127.0.0.1:8720").called
+        ('coinbase', 'simulated')
+        >>> CoinbaseConfig(ws_url="wss://ws-feed-public.sandbox.exchange.coinbase.com").called
+        'simulated'
+        >>> CoinbaseConfig(ws_url="wss://relay.example", venue="coinbase").called
+        'coinbase'
+        """
+        if self.venue is not None:
+            return self.venue
+        host = urlsplit(self.ws_url).hostname or ""
+        own = host.removesuffix(f".{HOME}") != host and "sandbox" not in host
+        return "coinbase" if own else SIMULATED
 
 
 class CaptureConfig(Struct, frozen=True, forbid_unknown_fields=True):

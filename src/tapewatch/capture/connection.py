@@ -82,17 +82,17 @@ def oversized(error: ConnectionClosed) -> str | None:
     return f"oversized frame: {size}, at most {MESSAGE_MAX:,} bytes are received"
 
 
-def words(error: Exception, url: str) -> str:
+def words(error: Exception, url: str, venue: str = VENUE) -> str:
     """Say for a person why there is no connection to `url` any more, or why it could not be made."""
     if isinstance(error, ConnectionClosed):
         if error.rcvd is not None:
             said = f"{error.rcvd.code} {error.rcvd.reason}".strip()
-            return f"{VENUE} closed the connection ({said})"
+            return f"{venue} closed the connection ({said})"
         if error.sent is not None and error.sent.reason:
-            return f"{VENUE} sent what cannot be received ({error.sent.code} {error.sent.reason})"
+            return f"{venue} sent what cannot be received ({error.sent.code} {error.sent.reason})"
         return "the connection was lost"
     if isinstance(error, InvalidStatus):
-        return f"{VENUE} refused the connection (HTTP {error.response.status_code})"
+        return f"{venue} refused the connection (HTTP {error.response.status_code})"
     if isinstance(error, TimeoutError):
         return f"no answer from {url}"
     if isinstance(error, FeedError):

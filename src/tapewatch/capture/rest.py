@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Struct
 
 from tapewatch import __version__, telemetry
-from tapewatch.capture.coinbase import VENUE
 from tapewatch.capture.config import CaptureConfig, on_this_machine
 from tapewatch.errors import ConfigError, FeedError
 
@@ -124,18 +123,20 @@ async def check_symbols(config: CaptureConfig, transport: httpx.AsyncBaseTranspo
     except FeedError as error:
         telemetry.log(telemetry.UNCHECKED, symbols=",".join(config.symbols), reason=error)
         return
-    unknown = [_unknown(symbol, list(products)) for symbol in config.symbols if symbol not in products]
+    unknown = [
+        _unknown(config.coinbase.called, symbol, list(products)) for symbol in config.symbols if symbol not in products
+    ]
     if unknown:
         raise ConfigError(f"capture.symbols: {'; '.join(unknown)}")
     for symbol in config.symbols:
         if trouble := products[symbol].trouble:
-            telemetry.log(telemetry.REFUSED, (VENUE,), reason=trouble)
+            telemetry.log(telemetry.REFUSED, (config.coinbase.called,), reason=trouble)
 
 
-def _unknown(symbol: str, known: list[str]) -> str:
+def _unknown(venue: str, symbol: str, known: list[str]) -> str:
     if symbol.upper() in known:
-        return f"{VENUE} has no product {symbol!r}, did you mean {symbol.upper()}?"
+        return f"{venue} has no product {symbol!r}, did you mean {symbol.upper()}?"
     nearest = difflib.get_close_matches(symbol.upper(), known, NEAREST, cutoff=0.5)
     if not nearest:
-        return f"{VENUE} has no product {symbol!r}"
-    return f"{VENUE} has no product {symbol!r}, the nearest real ones are {', '.join(nearest)}"
+        return f"{venue} has no product {symbol!r}"
+    return f"{venue} has no product {symbol!r}, the nearest real ones are {', '.join(nearest)}"

@@ -80,6 +80,8 @@ class Session:
         The outside world; by default this machine's clock, a real WebSocket, `asyncio.sleep` and true dice.
     ledgers
         What the tape already says about each lane, after a restart.
+    venue
+        What the venue is called, in rows and elsewhere.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Session:
         sleep: Sleep = asyncio.sleep,
         rng: random.Random | None = None,
         ledgers: Mapping[Lane, Resume] | None = None,
+        venue: str = VENUE,
     ) -> None:
         self._config = config
         self._url = config.coinbase.ws_url
@@ -98,7 +101,8 @@ class Session:
         self._connect = connect or dial(config)
         self._sleep = sleep
         self._rng = rng or random.Random()  # noqa: S311  # jitter, not a secret
-        self._feed = Coinbase(config.symbols, ledgers)
+        self._venue = venue
+        self._feed = Coinbase(config.symbols, ledgers, venue)
         self._rows: list[RowTuple] = []
         self._arrived = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -154,7 +158,7 @@ class Session:
         """
         if self._reading.is_set():
             self._reading.clear()
-            telemetry.log(telemetry.PAUSED, (VENUE,), reason=PAUSED)
+            telemetry.log(telemetry.PAUSED, (self._venue,), reason=PAUSED)
 
     def resume_reading(self) -> None:
         """Read on."""
@@ -203,7 +207,7 @@ class Session:
             self._connected_ns = self._heard_ns = self._clock.now_ns()
             self._connections += 1
             self._state = "connected"
-            telemetry.log(telemetry.CONNECTED, (VENUE,), url=self._url, reconnects=self._connections - 1)
+            telemetry.log(telemetry.CONNECTED, (self._venue,), url=self._url, reconnects=self._connections - 1)
             await _first(self._receive(connection), self._watch())
         finally:
             await connection.close()
@@ -241,7 +245,7 @@ class Session:
             await self._reading.wait()
             deadline_ns = self._heard_ns + round(silence_s * NS)
             if self._clock.now_ns() >= deadline_ns:
-                raise FeedError(f"no frame from {VENUE} for {silence_s:g} s")
+                raise FeedError(f"no frame from {self._venue} for {silence_s:g} s")
             await self._sleep_until(deadline_ns)
 
     async def _back_off(self, reason: str) -> None:
@@ -256,7 +260,9 @@ class Session:
         self._next_try_ns = max(now_ns + wait_ns, self._tried_ns + CONNECT_EVERY_NS)
         self._state, self._reason = "reconnecting", reason
         next_try_s = f"{(self._next_try_ns - now_ns) / NS:.1f}"
-        telemetry.log(telemetry.DISCONNECTED, (VENUE,), reason=reason, next_try_s=next_try_s, attempts=self._attempts)
+        telemetry.log(
+            telemetry.DISCONNECTED, (self._venue,), reason=reason, next_try_s=next_try_s, attempts=self._attempts
+        )
         await self._sleep_until(self._next_try_ns)
         self._next_try_ns = None
 
@@ -291,7 +297,7 @@ class Session:
             self._tell(item)
         errors, self._feed.errors = self._feed.errors, []
         for text in errors:
-            telemetry.log(telemetry.REFUSED, (VENUE,), reason=text)
+            telemetry.log(telemetry.REFUSED, (self._venue,), reason=text)
         if self._feed.subscribed is not self._confirmed:
             self._confirmed = self._feed.subscribed
             if self._confirmed is not None:
@@ -314,8 +320,8 @@ class Session:
         self._feed.ignored.clear()
 
     def _why(self, error: Exception) -> str:
-        reason = words(error, self._url)
-        if self._state == "connected" and planned_restart(self._clock.now_ns()):
+        reason = words(error, self._url, self._venue)
+        if self._venue == VENUE and self._state == "connected" and planned_restart(self._clock.now_ns()):
             return f"{reason} (planned: it restarts its servers Mon, Wed and Thu at 14:00 New York time)"
         return reason
 

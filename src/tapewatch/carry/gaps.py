@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tapewatch.carry.source import FOREIGN, SEEN
 from tapewatch.model import ROW, Flag, Kind, Lane, Rows
 
-CONTIGUOUS = frozenset({"coinbase", "binance"})
+CONTIGUOUS = frozenset({"coinbase", "binance", "simulated"})
 """Venues that number a symbol's trades without a break."""
 
 

@@ -98,9 +98,10 @@ def detect(
     import asyncio
 
     from tapewatch import telemetry
+    from tapewatch.model import SIMULATED
     from tapewatch.runtime.jars import cache
     from tapewatch.runtime.job import Settings, serve
-    from tapewatch.runtime.opening import SIMULATED, RunConfig
+    from tapewatch.runtime.opening import RunConfig
     from tapewatch.runtime.spark import DetectConfig
     from tapewatch.simulate.exchange import ExchangeConfig
 

@@ -18,7 +18,7 @@ from tapewatch.clock import Clock
 from tapewatch.detect.core import Ledger
 from tapewatch.dispatch.config import AlertsConfig
 from tapewatch.errors import ConfigError
-from tapewatch.model import Lane
+from tapewatch.model import SIMULATED, Lane
 from tapewatch.runtime.live import LiveSource
 from tapewatch.runtime.ports import HOST
 from tapewatch.runtime.source import RowSource
@@ -26,7 +26,6 @@ from tapewatch.runtime.tape import TapeSource
 from tapewatch.simulate.exchange import Exchange, ExchangeConfig
 from tapewatch.store.records import Source
 
-SIMULATED = "simulated"
 TAPE = "tape:"
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
@@ -121,7 +120,7 @@ async def open_source(settings: Settings, clock: Clock, stack: AsyncExitStack) -
         raise ConfigError(f"run.source: expected {VENUE}, {SIMULATED} or {TAPE}PATH, found {run.source!r}")
     capture = settings.capture
     await check_symbols(capture)
-    return _live(Source(VENUE, capture.coinbase.ws_url), capture, clock)
+    return _live(Source(capture.coinbase.called, capture.coinbase.ws_url), capture, clock)
 
 
 def _tape(run: RunConfig, clock: Clock) -> TapeSource:
@@ -141,13 +140,14 @@ def _simulated(settings: Settings, clock: Clock, stack: AsyncExitStack) -> LiveS
         # The market opens with the capture: what it does before anybody listens would be lost.
         await stack.enter_async_context(exchange)
         found = CoinbaseConfig(ws_url=exchange.ws_url, rest_url=exchange.rest_url)
-        return Session(msgspec.structs.replace(settings.capture, coinbase=found), clock=clock, ledgers=ledgers)
+        capture = msgspec.structs.replace(settings.capture, coinbase=found)
+        return Session(capture, clock=clock, ledgers=ledgers, venue=SIMULATED)
 
     return LiveSource(Source(SIMULATED, seed=config.seed), make, clock)
 
 
 def _live(identity: Source, capture: CaptureConfig, clock: Clock) -> LiveSource:
     async def make(ledgers: Mapping[Lane, Ledger]) -> Session:
-        return Session(capture, clock=clock, ledgers=ledgers)
+        return Session(capture, clock=clock, ledgers=ledgers, venue=capture.coinbase.called)
 
     return LiveSource(identity, make, clock)

@@ -14,9 +14,10 @@ from tapewatch.capture.coinbase import VENUE
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.carry.kafka.topics import make_topics
 from tapewatch.errors import ConfigError, FeedError, StoreError
+from tapewatch.model import SIMULATED
 from tapewatch.runtime import ports, postgres
 from tapewatch.runtime.broker import Broker
-from tapewatch.runtime.opening import SIMULATED, TAPE
+from tapewatch.runtime.opening import TAPE
 from tapewatch.runtime.supervise import OURS
 from tapewatch.store.sql import Store
 
@@ -43,10 +44,17 @@ PROBE_S = 3.0
 
 
 class Kept(Struct, frozen=True):
-    """What a stack's folder remembers from one start to the next."""
+    """What a stack's folder remembers from one start to the next.
+
+    Attributes
+    ----------
+    venue
+        What simulated trades are called in it; "" in a folder of before they had a name of their own.
+    """
 
     source: str
     ports: dict[str, int]
+    venue: str = ""
 
 
 class Part(NamedTuple):
@@ -81,13 +89,18 @@ def keep(home: Path, source: str) -> Kept:
         The folder belongs to another source, or a port that must stay the same is taken.
     """
     file = home / "kept.json"
-    before = msgspec.json.decode(file.read_bytes(), type=Kept) if file.exists() else Kept(source, {})
+    before = msgspec.json.decode(file.read_bytes(), type=Kept) if file.exists() else Kept(source, {}, SIMULATED)
     if before.source != source:
         raise ConfigError(
             f"stack.home {home}: holds what came from {before.source}, found the source {source}; "
             "choose another folder with --home, or remove this one to begin anew"
         )
-    kept = Kept(source, _ports(before.ports))
+    if source == SIMULATED != before.venue:
+        raise ConfigError(
+            f"stack.home {home}: holds simulated trades under the name {VENUE}, as an older version called them; "
+            "choose another folder with --home, or remove this one to begin anew"
+        )
+    kept = Kept(source, _ports(before.ports), SIMULATED)
     file.write_bytes(msgspec.json.encode(kept))
     return kept
 

@@ -37,12 +37,12 @@ class Source(Struct, frozen=True, omit_defaults=True):
     Attributes
     ----------
     kind
-        ``coinbase``, ``simulated``, ``tape`` or ``kafka``.
+        ``coinbase``, ``simulated``, ``tape`` or ``kafka``; or what a person calls a venue that speaks as Coinbase does.
     address
-        Of the venue's feed, the path of the tape, or Kafka's cluster and topic; empty for a simulated exchange of our
-        own.
+        Of the venue's feed, the path of the tape, or Kafka's cluster and topic; empty for a simulated exchange
+        that runs within.
     seed
-        Of a simulated market, through Kafka, too; None elsewhere.
+        Of a simulated market of our own, through Kafka, too; None elsewhere.
     digest
         Of a tape: tells it from another one under the same path.
     """

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import URL, Connection, delete, func, insert, select, update
 
 from tapewatch.errors import StoreError
-from tapewatch.model import Anomaly
+from tapewatch.model import SIMULATED, Anomaly
 from tapewatch.store import log, schema
 from tapewatch.store.bulk import write
 from tapewatch.store.engine import database_url, hold_one_session, name_of, open_engine, sqlite_path
@@ -318,6 +318,7 @@ class Store:
             return
         found = msgspec.json.decode(text, type=Source)
         if found == source:
+            self._check_venue(connection, source)
             return
         if found == msgspec.structs.replace(source, digest=found.digest):
             raise StoreError(
@@ -327,6 +328,18 @@ class Store:
         raise StoreError(
             f"{self.name}: belongs to the source {found}, not to {source}; choose another database with --db"
         )
+
+    def _check_venue(self, connection: Connection, source: Source) -> None:
+        # Before simulated trades had a venue of their own they were called Coinbase's. Identities of anomalies hold the
+        # venue, so nothing is renamed; and one market under two names would be two, one of them silent for ever.
+        if source.kind == SIMULATED or source.seed is not None:
+            query = select(schema.feed.c.venue).where(schema.feed.c.venue != SIMULATED).limit(1)
+            if (venue := connection.execute(query).scalar()) is not None:
+                raise StoreError(
+                    f"{self.name}: holds simulated trades under the name {venue}, as an older version called them; it "
+                    "can still be shown, but not be filled further. Choose another database with --db, or begin anew "
+                    "with tapewatch demo"
+                )
 
 
 def history_of(url_or_path: str | Path) -> tuple[str, list[Migration]]:

@@ -123,8 +123,10 @@ def source_words(source: Source | None) -> tuple[str, str]:
     match source:
         case None:
             return "", ""
-        case Source(kind="simulated", seed=seed):
+        case Source(kind="simulated", seed=int(seed)):
             return "Simulated", f"No real market: an exchange simulated on this machine, seed {seed}."
+        case Source(kind="simulated", address=address):
+            return "Simulated", f"No real market: {address} speaks as Coinbase does, and is not Coinbase."
         case Source(kind="tape", address=path):
             return "Replay", f"No live market: the recorded tape {path}."
         case Source(kind="kafka", seed=int(seed)):
