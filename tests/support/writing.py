@@ -25,6 +25,8 @@ class Writer:
     ----------
     frozen
         Stop the prices and the frames, but not the commits: a silent feed.
+    trade_id
+        Of the last trade: raised, so many are missing.
     """
 
     def __init__(self, path: Path, symbols: tuple[str, ...] = tuple(STARTS), seed: int = 7) -> None:
@@ -34,7 +36,7 @@ class Writer:
         self._store = Store.open(path, source=SOURCE)
         self._random = Random(seed)  # noqa: S311  # a market, not a secret
         self._prices = {lane: STARTS.get(lane.symbol, 10.0) for lane in self.lanes}
-        self._trade_id = 0
+        self.trade_id = 0
         self._ordinal = 0
         self._last_ns = time.time_ns()
         self._changes: list[Change] = []
@@ -141,7 +143,7 @@ class Writer:
                 last_trade_ts=self._last_ns,
                 last_price=round(self._prices[lane] * PRICE_SCALE),
                 connected_ts=self._last_ns,
-                trades=self._trade_id,
+                trades=self.trade_id,
                 armed=MARKET_RULES,
             )
             for lane in self.lanes
@@ -151,12 +153,12 @@ class Writer:
         # One trade in each of these seconds, as increments of all widths.
         bars = []
         for second in seconds:
-            self._trade_id += 1
+            self.trade_id += 1
             self._prices[lane] = round(self._prices[lane] * (1 + self._random.gauss(0, 1e-4)), 3)
             price = round(self._prices[lane] * PRICE_SCALE)
             for width in BAR_WIDTHS:
                 start = (second - second % width) * NS
-                bars.append((start, self._trade_id, self._trade_id, price, price, price, price, 0.5, 1, 0, width))
+                bars.append((start, self.trade_id, self.trade_id, price, price, price, price, 0.5, 1, 0, width))
         joined: dict[tuple[int, int], tuple[int, ...]] = {}
         for bar in bars:
             before = joined.get((bar[0], bar[10]))

@@ -11,8 +11,14 @@ from tapewatch.store.schema import bars as bars_table
 
 B = bars_table.c
 
-CHART = np.dtype([(name, "f8") for name in ("time", "open", "high", "low", "close", "volume", "count")])
-"""A bar for a chart: start of the bucket in seconds since the epoch, prices in the quote currency, all float64."""
+COLUMNS = (B.ts, B.open, B.high, B.low, B.close, B.volume, B["count"], B.open_id, B.close_id)
+"""Of the table, in the order of `CHART`."""
+
+FIELDS = ("time", "open", "high", "low", "close", "volume", "count", "first_id", "last_id")
+
+CHART = np.dtype([(name, "f8") for name in FIELDS])
+"""A bar for a chart: start of the bucket in seconds since the epoch, prices in the quote currency, lowest and highest id
+of its trades (exact below 2^53), all float64. Where a venue counts its trades, the ids tell how many are missing."""
 
 
 def read_bars(
@@ -36,7 +42,7 @@ def read_bars(
     inside = [B.ts >= start_ns - start_ns % (width_s * NS)]
     if end_ns is not None:
         inside.append(B.ts < end_ns)
-    columns = select(B.ts, B.open, B.high, B.low, B.close, B.volume, B["count"])
+    columns = select(*COLUMNS)
     query = columns.where(*of_lane, *inside).order_by(B.ts.desc()).limit(limit * (width_s // stored))
     rows = [tuple(row) for row in conn.execute(query)]
     rows.reverse()
@@ -64,11 +70,13 @@ def fold(narrow: NDArray[np.void], width_s: int) -> NDArray[np.void]:
     wide["close"] = narrow["close"][last]
     for name in ("volume", "count"):
         wide[name] = np.add.reduceat(narrow[name], first)
+    wide["first_id"] = np.minimum.reduceat(narrow["first_id"], first)
+    wide["last_id"] = np.maximum.reduceat(narrow["last_id"], first)
     return wide
 
 
-def chart(rows: Sequence[tuple[int, int, int, int, int, float, int]]) -> NDArray[np.void]:
-    """Make bars of rows of the table: ts, open, high, low, close, volume, count.
+def chart(rows: Sequence[tuple[float, ...]]) -> NDArray[np.void]:
+    """Make bars of rows of the table, as `COLUMNS` gives them.
 
     Returns
     -------

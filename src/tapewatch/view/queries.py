@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, tuple_
 
 from tapewatch.model import NS, Anomaly, Direction, Lane, Severity
 from tapewatch.store import log
-from tapewatch.store.bars import chart
+from tapewatch.store.bars import COLUMNS, chart
 from tapewatch.store.records import LoggedChange
 from tapewatch.store.schema import anomalies as anomalies_table
 from tapewatch.store.schema import bars as bars_table
@@ -116,7 +116,7 @@ class LiveBar(Struct, frozen=True):
     venue: str
     symbol: str
     width: int
-    bar: tuple[float, float, float, float, float, float, float]
+    bar: tuple[float, ...]
 
 
 class Tail(Struct, frozen=True):
@@ -141,18 +141,19 @@ def tail(conn: Connection, after_change_seq: int, after_revision: int, limit: in
     """Read the changes after a position in their log and the bars touched after a revision."""
     log = changes_table.c
     news = select(changes_table).where(log.seq > after_change_seq).order_by(log.seq).limit(limit + 1)
-    touched = select(bars_table).where(B.revision > after_revision).order_by(B.revision).limit(limit + 1)
+    touched = (
+        select(B.venue, B.symbol, B.width, B.revision, *COLUMNS)
+        .where(B.revision > after_revision)
+        .order_by(B.revision)
+        .limit(limit + 1)
+    )
     changes = [LoggedChange(**row._mapping) for row in conn.execute(news)]  # noqa: SLF001  # SQLAlchemy's public name
     rows = conn.execute(touched).all()
     if len(changes) > limit or len(rows) > limit:
         return Tail([], [], *ends(conn), complete=False)
     live = [
         LiveBar(row.venue, row.symbol, row.width, bar.item())
-        for row, bar in zip(
-            rows,
-            chart([(r.ts, r.open, r.high, r.low, r.close, r.volume, r._mapping["count"]) for r in rows]),  # noqa: SLF001
-            strict=True,
-        )
+        for row, bar in zip(rows, chart([tuple(each)[-len(COLUMNS) :] for each in rows]), strict=True)
     ]
     seq = changes[-1].seq if changes else after_change_seq
     return Tail(changes, live, seq, rows[-1].revision if rows else after_revision)

@@ -11,6 +11,7 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
+from tapewatch.carry.gaps import CONTIGUOUS
 from tapewatch.figures import clock, duration, number, signed
 from tapewatch.model import NS, Anomaly, Direction, Severity
 from tapewatch.view.queries import Counts, Filter
@@ -301,6 +302,8 @@ class WatchRow(Struct, frozen=True):
     ----------
     since
         Since when the change is, s; None for a whole hour.
+    counted
+        Whether the venue counts its trades without a break, so that ids tell how many are missing.
     """
 
     venue: str
@@ -317,6 +320,7 @@ class WatchRow(Struct, frozen=True):
     open: int
     decimals: int
     armed: tuple[str, ...]
+    counted: bool
 
 
 def watch_rows(now: Status, watched: list[Watch]) -> tuple[WatchRow, ...]:
@@ -338,6 +342,7 @@ def watch_rows(now: Status, watched: list[Watch]) -> tuple[WatchRow, ...]:
             open=each.open_count,
             decimals=each.decimals,
             armed=armed[each.lane],
+            counted=each.venue in CONTIGUOUS,
         )
         for each in watched
     )

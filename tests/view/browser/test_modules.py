@@ -40,12 +40,14 @@ def random(request):
 
 
 def walk(random: Random, count: int, start: float = 114_210.0) -> list[list[float]]:
-    bars, price, time = [], start, 1_760_131_960
+    bars, price, time, trade_id = [], start, 1_760_131_960, 1
     for _ in range(count):
         time += 10 * random.choice([1, 1, 1, 2, 5])
         before, price = price, price * (1 + random.gauss(0, 1e-3))
         high, low = max(before, price) * 1.0001, min(before, price) * 0.9999
-        bars.append([time, before, high, low, price, random.random(), random.randrange(1, 9)])
+        trades = random.randrange(1, 9)
+        bars.append([time, before, high, low, price, random.random(), trades, trade_id, trade_id + trades - 1])
+        trade_id += trades
     return bars
 
 
@@ -117,9 +119,56 @@ def test_older_bars_go_in_front_and_none_twice(module, random):
     assert last == rows[-1][0]
 
 
+def test_where_trades_are_missing_there_is_a_hole_and_where_nobody_traded_there_is_none(module):
+    # time, four prices, volume, count, first and last id
+    bars = [
+        [100, 1, 1, 1, 1, 1, 3, 1, 3],
+        [160, 1, 1, 1, 1, 1, 2, 4, 5],  # a quiet minute before it
+        [170, 1, 1, 1, 1, 1, 2, 15, 16],  # nine trades are missing between its neighbour and it
+        [180, 1, 1, 1, 1, 1, 3, 17, 24],  # and five within this one
+        [300, 1, 1, 1, 1, 1, 4, 1, 4],  # the numbering begins anew
+        [400, 1, 1, 1, 1, 1, 1, 5, 5],  # the feed was silent before it
+    ]
+    body = """
+      const series = new m.Series(10, x.counted);
+      series.prepend(x.bars.flat());
+      series.silences = [[320, 395]];
+      return series.bars.map((_, i) => [series.holeBefore(i), series.missingIn(i)]);
+    """
+    counted = module("lib/series", body, {"bars": bars, "counted": True})
+    anew, silent = {"from": 190, "to": 300, "missing": 0}, {"from": 310, "to": 400, "missing": 0}
+    nine = {"from": 170, "to": 170, "missing": 9}
+    assert counted == [[None, 0], [None, 0], [nine, 0], [None, 5], [anew, 0], [silent, 0]]
+    uncounted = module("lib/series", body, {"bars": bars, "counted": False})
+    assert uncounted == [[None, 0]] * 5 + [[silent, 0]]
+
+
+def test_two_trades_that_stand_in_each_other_s_bar_are_no_hole(module):
+    bars = [[100, 1, 1, 1, 1, 1, 3, 1, 4], [110, 1, 1, 1, 1, 1, 3, 3, 6]]
+    body = """
+      const series = new m.Series(10, true);
+      series.prepend(x.flat());
+      return [0, 1].map((i) => [series.holeBefore(i), series.missingIn(i)]);
+    """
+    assert module("lib/series", body, bars) == [[None, 0], [None, 0]]
+
+
+@pytest.mark.parametrize(
+    ("hole", "words"),
+    [
+        ({"from": 0, "to": 52, "missing": 499}, ["No data for 52 s", "499 trades missing"]),
+        ({"from": 0, "to": 300, "missing": 0}, ["No data for 5 min"]),
+        ({"from": 10, "to": 10, "missing": 1}, ["1 trade missing"]),
+        ({"from": 10, "to": 10, "missing": 0}, ["No data"]),
+    ],
+)
+def test_what_is_said_of_a_hole(module, hole, words):
+    assert module("chart/holes", "return m.holeWords(x)", hole) == words
+
+
 def test_trades_a_minute(module):
     now = 1_760_131_980
-    rows = [[now - 90 + i, 1, 1, 1, 1, 1, 2] for i in range(90)]
+    rows = [[now - 90 + i, 1, 1, 1, 1, 1, 2, 2 * i, 2 * i + 1] for i in range(90)]
     body = """
       return [1, 10, 60].map((width) => {
         const series = new m.Series(width);
@@ -318,9 +367,14 @@ def test_what_a_link_leads_to_is_sought_until_a_person_looks_at_something_else(m
         ("volume(3_400_000)", "3.4 M"),
         ("volume(10_000_000_000)", "10 bn"),
         ("volume(0.25)", "0.25"),
+        ("took(0.4)", "< 1 s"),
+        ("took(89)", "89 s"),
+        ("took(240)", "4 min"),
+        ("took(18720)", "5 h 12 min"),
+        ("took(273600)", "3 d 4 h"),
         ("clock(1760131968)", "21:32:48"),
         ("moment(1760131968, 1760131999)", "21:32:48"),
-        ("moment(1760131968, 1760231999)", "10-10 21:32"),
+        ("moment(1760131968, 1760231999)", "10-10 21:32:48"),
         ("minute(1760131968, 1760131999)", "21:32"),
         ("minute(1760131968, 1760231999)", "10-10 21:32"),
     ],

@@ -20,7 +20,7 @@ LOOK = Look(DARK, bands=False)
 
 def chart(bars: list[tuple[float, ...]], *marks: Anomaly, width_s: int = 10, columns: int | None = None) -> Chart:
     """Make a chart of (column, open, high, low, close) with a volume of 4 each; the last close is the price."""
-    data = np.array([(START + width_s * x, o, h, low, c, 4.0, 1) for x, o, h, low, c in bars], dtype=CHART)
+    data = np.array([(START + width_s * x, o, h, low, c, 4.0, 1, x, x) for x, o, h, low, c in bars], dtype=CHART)
     last = float(data["close"][-1]) if len(data) else None
     end = columns or (int(bars[-1][0]) + 1 if bars else 1)
     watch = Watch(

@@ -2,12 +2,15 @@
 
 import { SEVERITIES } from "../lib/dom.js";
 import { fade } from "../lib/theme.js";
+import { drawHoles, hatch, holesIn } from "./holes.js";
 import { nextOf, placeLabels, placeMarkers } from "./markers.js";
 
 const RIBBON = 27; // height of the three lanes at the foot of the pane
 const LANE = 9;
 const TOP = 24; // the legend's room
 const REACH = 9; // pixels around a marker's middle that a click may miss
+
+const HOLE = "hole "; // begins the id of one
 
 const view = (zOrder, draw) => ({
   zOrder: () => zOrder,
@@ -20,6 +23,7 @@ export class Overlay {
     this.plot = plot;
     this.markers = [];
     this.ribbons = [];
+    this.holes = [];
     const behind = view("bottom", (scope) => this.#behind(scope));
     const before = view("top", (scope) => this.#before(scope));
     this.views = [behind, before];
@@ -42,11 +46,23 @@ export class Overlay {
     const near = ({ x: middle, y: height }) => Math.abs(middle - x) <= REACH && Math.abs(height - y) <= REACH;
     const inside = ({ left, right, top }) => x >= left - 2 && x <= right + 2 && y >= top - 1 && y <= top + LANE - 2;
     const hit = this.markers.find(near) ?? this.ribbons.findLast(inside);
-    return hit ? { externalId: hit.row.id, zOrder: "top", cursorStyle: "pointer" } : null;
+    if (hit) return { externalId: hit.row.id, zOrder: "top", cursorStyle: "pointer" };
+    const hole = this.holes.findIndex(({ left, right }) => x >= left - 2 && x <= right + 2);
+    return hole < 0 ? null : { externalId: `${HOLE}${hole}`, zOrder: "bottom", cursorStyle: "default" };
+  }
+
+  /** What is there that has this id: {rows} of a marker or of the ribbon, or {hole}; with its middle. */
+  found(id, { x, y }) {
+    if (id.startsWith(HOLE)) return { hole: this.holes[Number(id.slice(HOLE.length))], x, y };
+    const marker = this.markers.find(({ row, x: middle, y: height }) => row.id === id && Math.abs(middle - x) <= REACH && Math.abs(height - y) <= REACH);
+    if (marker) return { rows: marker.rows, x: marker.x, y: marker.y };
+    const ribbon = this.ribbons.find(({ row }) => row.id === id);
+    return ribbon && { rows: [ribbon.row], x, y };
   }
 
   /** Which anomaly a click on the thing of this id means: a marker leads through all that it stands for. */
   picked(id) {
+    if (id.startsWith(HOLE)) return null;
     const marker = this.markers.find(({ row }) => row.id === id);
     return marker ? nextOf(marker, this.plot.focused?.id) : id;
   }
@@ -60,6 +76,7 @@ export class Overlay {
   #behind({ context, mediaSize: { width, height } }) {
     if (!this.plot.series.bars.length) return;
     this.#band(context);
+    this.#holes(context, height);
     this.#focus(context, height);
     if (this.plot.stale) this.#hatch(context, width, height);
   }
@@ -68,22 +85,36 @@ export class Overlay {
     const { series, bands, colours, mode } = this.plot;
     const range = this.scale.getVisibleRange();
     if (!bands || !range) return;
-    const upper = [];
-    const lower = [];
+    let upper = [];
+    let lower = [];
+    const fill = () => {
+      context.beginPath();
+      for (const [x, y] of [...upper, ...lower.reverse()]) context.lineTo(x, y);
+      context.closePath();
+      context.fillStyle = fade(colours.muted, mode === "dark" ? 0.09 : 0.1);
+      if (upper.length > 1) context.fill();
+      upper = [];
+      lower = [];
+    };
     const [first, end] = series.between(range.from - 2 * series.width, range.to + 2 * series.width);
     for (let i = first; i < end; i++) {
+      if (series.holeBefore(i)) fill();
       const value = bands.values[i];
       if (!value) continue;
       const x = this.#x(series.bars[i].time);
       upper.push([x, this.plot.y(value.upper)]);
       lower.push([x, this.plot.y(value.lower)]);
     }
-    if (upper.length < 2) return;
-    context.beginPath();
-    for (const [x, y] of [...upper, ...lower.reverse()]) context.lineTo(x, y);
-    context.closePath();
-    context.fillStyle = fade(colours.muted, mode === "dark" ? 0.09 : 0.1);
-    context.fill();
+    fill();
+  }
+
+  #holes(context, height) {
+    const { series, colours, font } = this.plot;
+    const range = this.scale.getVisibleRange();
+    if (!range) return;
+    const [first, end] = series.between(range.from - series.width, range.to + series.width);
+    this.holes = holesIn(series, first, end, (time) => this.#x(time), this.scale.options().barSpacing);
+    drawHoles(context, this.holes, { height, colours, font });
   }
 
   #focus(context, height) {
@@ -101,23 +132,9 @@ export class Overlay {
 
   #hatch(context, width, height) {
     const { colours, series } = this.plot;
-    const x = this.#x(series.last.time) + 3;
+    const x = this.#x(series.last.time) + this.scale.options().barSpacing / 2 + 1;
     if (x >= width) return;
-    context.save();
-    context.beginPath();
-    context.rect(x, 0, width - x, height);
-    context.clip();
-    context.strokeStyle = fade(colours.high, 0.28);
-    context.lineWidth = 1;
-    context.beginPath();
-    for (let at = x - height; at < width; at += 8) {
-      context.moveTo(at, height);
-      context.lineTo(at + height, 0);
-    }
-    context.stroke();
-    context.restore();
-    context.fillStyle = colours["high-text"];
-    context.fillRect(x, 0, 1, height);
+    hatch(context, { left: x, right: width, height, colour: fade(colours.high, 0.28), edge: colours["high-text"] });
   }
 
   // First and last x of an anomaly; one that is open reaches to the last bar.
@@ -139,7 +156,7 @@ export class Overlay {
     );
     this.#ribbon(context, width, height, visible);
     this.#markers(context, width, height, visible);
-    this.plot.drawn(this.markers);
+    this.plot.drawn(this.markers, this.holes);
   }
 
   #ribbon(context, width, height, rows) {

@@ -7,8 +7,9 @@ import {
   HistogramSeries,
   LineSeries,
   LineStyle,
+  PriceLineSource,
 } from "../vendor/lightweight-charts.standalone.production.mjs";
-import { clock, date, number, volume } from "../lib/figures.js";
+import { clock, date, moment, number, volume } from "../lib/figures.js";
 import { fade } from "../lib/theme.js";
 import { Bands } from "./bands.js";
 import { Overlay } from "./overlay.js";
@@ -20,13 +21,18 @@ const BARS_YOUNG = 60; // at least so much room for a database that has just beg
 const ROOM = 6; // bars of room at the right edge
 const NEAR = 60; // bars from the oldest one at which older ones are asked for
 
-/** `onPick(id)`, `onRange({near, edge})`, `onHover(bar | null)`, `onDrawn(markers)` tell what happens in the chart. */
+const UNSEEN = "rgba(0, 0, 0, 0)"; // of a line where it leads through a hole
+
+/** `onPick(id)`, `onRange({near, edge})`, `onHover(bar | null, found | null)`, `onDrawn(markers, holes)` tell what happens in the chart. */
 export class Plot {
   constructor(element, events) {
     Object.assign(this, { element, ...events });
     this.rows = [];
     this.focused = null;
-    this.stale = false;
+    this.stale = false; // is what is right of the last bar unknown?
+    this.old = false; // is the last price not the present one?
+    this.silences = [];
+    this.edge = true;
     this.decimals = 2;
     this.bands = null;
     this.overlay = new Overlay(this);
@@ -38,7 +44,8 @@ export class Plot {
       rightPriceScale: { scaleMargins: { top: 0.12, bottom: 0.17 } },
       timeScale: { timeVisible: true, secondsVisible: true, rightOffset: ROOM, minBarSpacing: 0.05 },
     });
-    const quiet = { lineWidth: 1, priceLineVisible: false, lastValueVisible: false, crosshairMarkerVisible: false };
+    const bare = { priceLineVisible: false, lastValueVisible: false, crosshairMarkerVisible: false };
+    const quiet = { lineWidth: 1, ...bare, autoscaleInfoProvider: () => null }; // the scale is that of the prices alone
     this.lines = {
       upper: this.chart.addSeries(LineSeries, quiet),
       lower: this.chart.addSeries(LineSeries, quiet),
@@ -57,10 +64,15 @@ export class Plot {
     main.setStretchFactor(5);
     below.setStretchFactor(1);
     below.priceScale("right").applyOptions({ scaleMargins: { top: 0.15, bottom: 0 } });
-    const pick = ({ hoveredObjectId }) => hoveredObjectId && this.onPick(this.overlay.picked(hoveredObjectId));
+    const pick = ({ hoveredObjectId: id }) => {
+      const picked = id && this.overlay.picked(id);
+      if (picked) this.onPick(picked);
+    };
     this.chart.subscribeClick(pick);
     this.chart.subscribeDblClick(pick); // the second of two quick clicks
-    this.chart.subscribeCrosshairMove(({ time }) => this.onHover((time && this.series?.at(time)) || null));
+    this.chart.subscribeCrosshairMove(({ time, point, hoveredObjectId: id }) =>
+      this.onHover((time && this.series?.at(time)) || null, (id && point && this.overlay.found(id, point)) || null),
+    );
     this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.#ranged());
   }
 
@@ -103,6 +115,7 @@ export class Plot {
   /** Show a series from its beginning; `kept` where it is the one that was shown, with more or fewer old bars. */
   history(series, { kept }) {
     this.series = series;
+    series.silences = this.silences;
     this.#fillPrice();
     this.#fillBands();
     if (!kept) this.#showLatest();
@@ -114,9 +127,10 @@ export class Plot {
     for (const position of positions) {
       const bar = this.series.bars[position];
       const late = bar.time < this.lastTime;
+      if (this.series.holeBefore(position)) this.#breakBefore(position);
       if (this.lastTime) for (const time of this.#empty(this.lastTime, bar.time)) this.price.update({ time });
       this.lastTime = Math.max(this.lastTime ?? 0, bar.time);
-      this.price.update(this.#point(bar), late);
+      this.price.update(this.#point(position), late);
       this.volumes.update(this.#volume(bar), late);
     }
     this.#updateBands(positions);
@@ -144,15 +158,17 @@ export class Plot {
   /** Take what the overlay draws. */
   mark(marks) {
     const changed = (...names) => names.some((name) => marks[name] !== this[name]);
-    const recolour = changed("stale", "decimals");
+    const recolour = changed("stale", "old", "decimals");
+    const broken = changed("silences") && this.series;
     const repaint = recolour || changed("rows", "focused");
     Object.assign(this, marks);
     if (recolour) this.#colourPrice();
-    if (repaint) this.overlay.requestUpdate?.();
+    if (broken) this.#refill();
+    if (repaint || broken) this.overlay.requestUpdate?.();
   }
 
-  drawn(markers) {
-    this.onDrawn(markers);
+  drawn(markers, holes) {
+    this.onDrawn(markers, holes);
   }
 
   destroy() {
@@ -168,12 +184,12 @@ export class Plot {
   }
 
   #colourPrice() {
-    const { colours, display, stale, decimals } = this;
+    const { colours, display, decimals } = this;
     const [up, down] = display.colour
       ? [colours["up-colour"], colours["down-colour"]]
       : [colours.up, colours.down];
     const priceFormat = { type: "custom", minMove: 1e-10, formatter: (price) => number(price, decimals) };
-    const mark = stale ? colours.muted : colours.accent;
+    const mark = this.#present ? colours.accent : colours.muted;
     const candles = { upColor: up, downColor: down, borderUpColor: up, borderDownColor: down };
     const wicks = { wickUpColor: up, wickDownColor: down };
     const own = display.line ? { color: colours.text, lineWidth: 1.5 } : { ...candles, ...wicks };
@@ -182,14 +198,38 @@ export class Plot {
     this.bodies = { up, down };
   }
 
+  // With the newest bar out of sight the price's tag is that of the last bar in sight, grey and with its time; and the
+  // wheel turns around what the pointer is at, where with it in sight it stays where it is.
+  #tag(edge) {
+    const time = edge ? "" : this.#lastSeen();
+    if (this.edge === edge && this.tagged === time) return;
+    Object.assign(this, { edge, tagged: time });
+    this.chart.applyOptions({ timeScale: { rightBarStaysOnScroll: edge } });
+    this.price.applyOptions({
+      priceLineSource: edge ? PriceLineSource.LastBar : PriceLineSource.LastVisible,
+      priceLineColor: this.#present ? this.colours.accent : this.colours.muted,
+      title: time,
+    });
+  }
+
+  get #present() {
+    return this.edge && !this.old;
+  }
+
+  #lastSeen() {
+    const range = this.scale.getVisibleRange();
+    const bar = range && this.series.before(range.to);
+    return bar ? moment(bar.time, this.series.last.time) : "";
+  }
+
   #fillPrice() {
     const points = [];
     let before = null;
-    for (const bar of this.series.bars) {
-      if (before !== null) for (const time of this.#empty(before, bar.time)) points.push({ time });
-      points.push(this.#point(bar));
-      before = bar.time;
-    }
+    this.series.bars.forEach(({ time: now }, position) => {
+      if (before !== null) for (const time of this.#empty(before, now)) points.push({ time });
+      points.push(this.#point(position));
+      before = now;
+    });
     this.lastTime = before;
     this.price.setData(points);
     this.volumes.setData(this.series.bars.map((bar) => this.#volume(bar)));
@@ -201,7 +241,7 @@ export class Plot {
     for (const [name, line] of Object.entries(this.lines)) {
       const points = [];
       this.bands?.values.forEach((value, i) => {
-        if (value) points.push({ time: this.series.bars[i].time, value: value[name] });
+        if (value) points.push(this.#linePoint(i, value[name]));
       });
       line.setData(points);
       this.bandsTime = points.at(-1)?.time ?? 0;
@@ -216,7 +256,7 @@ export class Plot {
       if (!value) continue;
       const { time } = this.series.bars[position];
       const late = time < this.bandsTime;
-      for (const [name, line] of Object.entries(this.lines)) line.update({ time, value: value[name] }, late);
+      for (const [name, line] of Object.entries(this.lines)) line.update(this.#linePoint(position, value[name]), late);
       this.bandsTime = Math.max(this.bandsTime, time);
     }
   }
@@ -228,8 +268,30 @@ export class Plot {
     return Array.from({ length: Math.max(0, missing) }, (_, i) => before - (missing - i) * width);
   }
 
-  #point({ time, open, high, low, close }) {
-    return this.display.line ? { time, value: close } : { time, open, high, low, close };
+  #point(position) {
+    const { time, open, high, low, close } = this.series.bars[position];
+    return this.display.line ? this.#linePoint(position, close) : { time, open, high, low, close };
+  }
+
+  // A line has the colour of a point from there to the next one: what is not known is not drawn.
+  #linePoint(position, value) {
+    const { time } = this.series.bars[position];
+    return this.series.holeBefore(position + 1) ? { time, value, color: UNSEEN } : { time, value };
+  }
+
+  // Lines are drawn already up to the bar behind which a hole has turned out to be.
+  #breakBefore(position) {
+    const { time, close } = this.series.bars[position - 1];
+    const late = time < this.lastTime;
+    if (this.display.line) this.price.update(this.#linePoint(position - 1, close), late);
+    const value = this.bands?.values[position - 1];
+    if (value) for (const [name, line] of Object.entries(this.lines)) line.update(this.#linePoint(position - 1, value[name]), time < this.bandsTime);
+  }
+
+  #refill() {
+    this.series.silences = this.silences;
+    if (this.display.line) this.#fillPrice();
+    this.#fillBands();
   }
 
   #volume({ time, open, close, volume: value }) {
@@ -253,9 +315,12 @@ export class Plot {
     const visible = this.scale.getVisibleRange();
     const oldest = this.scale.timeToIndex(this.series.first.time, true);
     const newest = this.scale.timeToIndex(this.lastTime, true);
+    const edge = range.to >= newest - 0.5;
+    this.#tag(edge);
     this.onRange({
       near: range.from - oldest < NEAR,
-      edge: range.to >= newest - 0.5,
+      edge,
+      tag: this.tagged,
       bars: range.to - range.from,
       from: visible?.from,
       to: visible?.to,

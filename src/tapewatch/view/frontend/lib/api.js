@@ -21,7 +21,7 @@ const checked = async (response, url) => {
 /** Whether the same may be answered later: nobody was there, or the database could not be read just then. */
 export const passes = ({ status }) => status === undefined || status === 503;
 
-/** Newest bars of a lane, or those before a time: a flat array of seven numbers a bar, and the place they stem from. */
+/** Newest bars of a lane, or those before a time: a flat array of nine numbers a bar, and the place they stem from. */
 export const fetchBars = async ({ venue, symbol }, width, { before = null, limit = 2000 } = {}) => {
   const response = await read("bars", { venue, symbol, width, before, limit });
   const header = (name) => response.headers.get(`tapewatch-${name}`);

@@ -23,6 +23,16 @@ export const volume = (value) => {
   return number(scaled, scaled >= 100 || Number.isInteger(scaled) ? 0 : scaled >= 1 ? 1 : 2) + unit;
 };
 
+/** How long, in one unit while short: "63 s", "4 min", "5 h 12 min"; the twin of figures.duration. */
+export const took = (seconds) => {
+  if (seconds < 90) return seconds < 1 ? "< 1 s" : `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (seconds < 5400) return `${minutes} min`;
+  if (seconds < 172800) return `${Math.floor(minutes / 60)} h${minutes % 60 ? ` ${minutes % 60} min` : ""}`;
+  const hours = Math.round(seconds / 3600);
+  return `${Math.floor(hours / 24)} d${hours % 24 ? ` ${hours % 24} h` : ""}`;
+};
+
 const iso = (seconds) => new Date(seconds * 1000).toISOString();
 const day = (seconds) => Math.floor(seconds / 86400);
 
@@ -37,7 +47,7 @@ export const date = (seconds) => iso(seconds).slice(0, 10);
 export const minute = (seconds, now) =>
   (day(seconds) === day(now) ? "" : `${iso(seconds).slice(5, 10)} `) + clockMinutes(seconds);
 
-/** Time of day, with the date in front where it is not that of `now`. */
-export const moment = (seconds, now) => (day(seconds) === day(now) ? clock(seconds) : minute(seconds, now));
+/** Time of day to the second, with the date in front where it is not that of `now`. */
+export const moment = (seconds, now) => (day(seconds) === day(now) ? "" : `${iso(seconds).slice(5, 10)} `) + clock(seconds);
 
 export const arrow = (direction) => (direction === "up" ? "↑" : direction === "down" ? "↓" : "");

@@ -3,6 +3,7 @@
 const ROWS_MAX = 6000;
 const ROWS_KEPT = 4500;
 const SAME_SILENCE_S = 5;
+const SILENT = new Set(["silent_feed", "blind_feed"]);
 
 export const matches = (row, filter, now) =>
   filter.severities.includes(row.severity) &&
@@ -85,6 +86,16 @@ export class Rows {
       if (row.symbol === lane.symbol && row.venue === lane.venue && matches(row, forever, 0)) listed.push(row);
     }
     return listed;
+  }
+
+  /** [from, to] of each silence of a lane's feed; one that lasts has no end. */
+  silences(lane) {
+    const spans = [];
+    for (const row of this.known.values()) {
+      if (!SILENT.has(row.rule) || row.symbol !== lane.symbol || row.venue !== lane.venue) continue;
+      spans.push([row.opened, row.ended === null ? Number.MAX_SAFE_INTEGER : row.last]);
+    }
+    return spans.sort(([a], [b]) => a - b);
   }
 
   #prune() {

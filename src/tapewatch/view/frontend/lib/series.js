@@ -1,13 +1,17 @@
 // The bars of one lane and width, oldest first; history comes once, then only what has changed.
 
 /** Values of a bar as they come over the wire. */
-const FIELDS = ["time", "open", "high", "low", "close", "volume", "count"];
+const FIELDS = ["time", "open", "high", "low", "close", "volume", "count", "first", "last"];
+
+const OUTAGE_S = 10; // as in detection, where nothing is compared across so much without a trade
 
 const barOf = (values, start = 0) => Object.fromEntries(FIELDS.map((name, i) => [name, values[start + i]]));
 
 export class Series {
-  constructor(width) {
-    this.width = width;
+  /** `counted`: whether the venue counts its trades without a break, so that ids tell how many are missing. */
+  constructor(width, counted = false) {
+    Object.assign(this, { width, counted });
+    this.silences = []; // [from, to] in which the feed of this lane was silent
     this.bars = [];
     this.positions = new Map();
   }
@@ -20,7 +24,7 @@ export class Series {
     return this.bars[0];
   }
 
-  /** Take bars as a flat array of seven numbers each, before those that are there. */
+  /** Take bars as a flat array of nine numbers each, before those that are there. */
   prepend(flat) {
     const older = [];
     const end = this.first?.time ?? Infinity;
@@ -67,6 +71,30 @@ export class Series {
   /** Positions of the bars between two times: the first one, and the one behind the last. */
   between(start, end) {
     return [Math.max(0, this.#after(start) - 1), this.#after(end)];
+  }
+
+  /**
+   * The hole right before a bar: {from, to, missing}, or null where nothing is known to be missing there.
+   *
+   * A stretch without a bar is none of itself: nobody may have traded. It is one where ids are missing between the two
+   * bars, where the numbering begins anew after it, or where the feed was silent in it.
+   */
+  holeBefore(position) {
+    const [bar, next] = [this.bars[position - 1], this.bars[position]];
+    if (!bar || !next) return null;
+    const hole = { from: bar.time + this.width, to: next.time, missing: this.counted ? Math.max(0, next.first - bar.last - 1) : 0 };
+    const anew = this.counted && next.last < bar.first && next.time - bar.time > OUTAGE_S;
+    const silent = this.silences.some(([from, to]) => from < hole.to && to > hole.from);
+    return hole.missing || anew || silent ? hole : null;
+  }
+
+  /** How many trades are missing among those of a bar, but for those that its neighbours have. */
+  missingIn(position) {
+    if (!this.counted) return 0;
+    const bar = this.bars[position];
+    const shared = (other) => (other ? Math.max(0, Math.min(bar.last, other.last) - Math.max(bar.first, other.first) + 1) : 0);
+    const others = shared(this.bars[position - 1]) + shared(this.bars[position + 1]);
+    return Math.max(0, bar.last - bar.first + 1 - bar.count - others);
   }
 
   /** Trades in the minute before a time, as far as the bars tell. */

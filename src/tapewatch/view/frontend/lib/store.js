@@ -178,7 +178,7 @@ class Store extends EventTarget {
   /** Read the chart's history afresh, as far back as it reached, and follow from there. */
   async reload({ limit = BARS_FIRST } = {}) {
     const number = ++this.number;
-    const series = new Series(this.width);
+    const series = new Series(this.width, this.watched?.counted);
     try {
       const { flat, place } = await fetchBars(this.lane, this.width, { limit });
       if (number !== this.number) return;

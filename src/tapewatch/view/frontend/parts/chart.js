@@ -1,5 +1,6 @@
 // The component "chart": symbol and price, the chart with what was abnormal in it, and before the first trade a hint.
 
+import { Card } from "../chart/card.js";
 import { emptyState } from "../chart/empty.js";
 import { Head } from "../chart/head.js";
 import { Plot } from "../chart/plot.js";
@@ -26,13 +27,14 @@ class Chart {
       "Latest →",
     );
     this.empty = emptyState();
-    this.body = h("div", { class: "plot" }, this.legend, this.canvas, this.latest, this.empty.element);
+    this.card = new Card();
+    this.body = h("div", { class: "plot" }, this.legend, this.canvas, this.latest, this.card.element, this.empty.element);
     root.append(this.head.element, this.body);
     this.plot = new Plot(this.canvas, {
       onPick: (id) => store.look(id),
-      onHover: (bar) => this.#hovered(bar),
+      onHover: (bar, found) => this.#hovered(bar, found),
       onRange: (range) => this.#ranged(range),
-      onDrawn: (markers) => this.#drawn(markers),
+      onDrawn: (markers, holes) => this.#drawn(markers, holes),
     });
     this.listen = {
       history: ({ detail }) => this.#history(detail),
@@ -59,6 +61,8 @@ class Chart {
     this.plot.mark({
       rows: this.#rows(),
       focused: (store.focus && this.#rows().find(({ id }) => id === store.focus)) || null,
+      silences: this.#silences(),
+      old: !store.fresh,
       stale: !store.fresh && store.now?.state !== "ended" && store.state !== "connecting",
       decimals: store.watched?.decimals ?? 2,
     });
@@ -92,6 +96,15 @@ class Chart {
     return this.laneRows;
   }
 
+  // When the feed of this lane was silent, whatever is listed; the same array while nothing has changed.
+  #silences() {
+    if (store.rows.version === this.silencesOf?.version && store.lane === this.silencesOf.lane) return this.silencesOf.spans;
+    const spans = store.lane ? store.rows.silences(store.lane) : [];
+    const same = JSON.stringify(spans) === JSON.stringify(this.silencesOf?.spans);
+    this.silencesOf = { version: store.rows.version, lane: store.lane, spans: same ? this.silencesOf.spans : spans };
+    return this.silencesOf.spans;
+  }
+
   #history({ kept }) {
     this.rowsKey = null;
     this.draw(new Set());
@@ -117,20 +130,24 @@ class Chart {
     this.plot.show(Math.min(row.opened, row.peak_at), Math.max(row.peak_at, row.ended ?? row.peak_at));
   }
 
-  #ranged({ near, edge, bars, from, to }) {
+  #ranged({ near, edge, tag, bars, from, to }) {
     this.latest.hidden = edge;
     if (near && bars > 0) store.loadOlder();
-    Object.assign(this.root.dataset, { from: from ?? "", to: to ?? "", visible: bars.toFixed(3), edge });
+    Object.assign(this.root.dataset, { from: from ?? "", to: to ?? "", visible: bars.toFixed(3), edge, tag });
   }
 
-  #drawn(markers) {
+  #drawn(markers, holes) {
+    const { from, to } = this.plot.price.priceScale().getVisibleRange() ?? {};
+    this.root.dataset.scale = `${from} ${to}`;
+    this.root.dataset.holes = holes.map(({ from, to, missing }) => `${from}-${to}:${missing}`).join(" ");
     this.root.dataset.markers = markers.length;
     const places = markers.flatMap(({ rows, x, y }) => rows.map(({ id }) => `${id}@${Math.round(x)},${Math.round(y)}`));
     this.root.dataset.marked = places.join(" ");
   }
 
-  #hovered(bar) {
+  #hovered(bar, found) {
     this.hovered = bar;
+    this.card.show(found, store.clock, { width: this.canvas.clientWidth, height: this.canvas.clientHeight });
     this.#drawLegend();
   }
 
