@@ -17,8 +17,8 @@ COLUMNS = (B.ts, B.open, B.high, B.low, B.close, B.volume, B["count"], B.open_id
 FIELDS = ("time", "open", "high", "low", "close", "volume", "count", "first_id", "last_id")
 
 CHART = np.dtype([(name, "f8") for name in FIELDS])
-"""A bar for a chart: start of the bucket in seconds since the epoch, prices in the quote currency, lowest and highest id
-of its trades (exact below 2^53), all float64. Where a venue counts its trades, the ids tell how many are missing."""
+"""A bar for a chart: start of the bucket in seconds since the epoch, prices in the quote currency, lowest and highest
+id of its trades (exact below 2^53), all float64. Where a venue counts its trades, the ids tell how many are missing."""
 
 
 def read_bars(
