@@ -117,42 +117,6 @@ def test_a_kind_that_was_not_asked_for_is_ignored_and_counted(kind: str) -> None
     assert words(venue.receive(match(101), NOW)) == ["TRADE 101"], "its id is from another space, or told elsewhere"
 
 
-def test_an_error_frame_names_the_lane_that_the_venue_refuses() -> None:
-    venue = Coinbase(("BTC-USD", "YFI-USD", "FI-USD"))
-    venue.subscribe(NOW)
-    venue.receive(error("YFI-USD is delisted"), NOW)
-    venue.receive(subscriptions("BTC-USD", "FI-USD"), NOW)
-    assert venue.refusal("YFI-USD") == "Failed to subscribe: YFI-USD is delisted"
-    assert venue.refusal("BTC-USD") == venue.refusal("FI-USD") == ""
-    assert venue.errors == ["Failed to subscribe: YFI-USD is delisted"]
-    assert words(venue.receive(match(100), NOW)) == ["TRADE 100"]
-
-
-def test_an_error_that_names_no_lane_concerns_all() -> None:
-    venue = feed()
-    venue.receive(error("You need to specify at least one product ID for channel heartbeat"), NOW)
-    assert all("at least one product" in venue.refusal(lane.symbol) for lane in venue.lanes)
-
-
-def test_an_error_without_words_still_has_some() -> None:
-    venue = feed()
-    venue.receive('{"type":"error"}', NOW)
-    assert venue.errors == ["error without a reason"]
-
-
-def test_a_lane_that_was_not_confirmed_on_both_channels_is_named() -> None:
-    venue = feed()
-    assert venue.refusal("ETH-USD") == "", "before the acknowledgement nothing is known"
-    venue.receive(subscriptions("BTC-USD"), NOW)
-    assert "ETH-USD" in venue.refusal("ETH-USD")
-    venue.receive(subscriptions("BTC-USD", "ETH-USD", channels=("matches",)), NOW)
-    assert venue.refusal("BTC-USD") != "", "without heartbeats nobody can say what is missing"
-    venue.receive(subscriptions("BTC-USD", "ETH-USD"), NOW)
-    assert venue.refusal("BTC-USD") == venue.refusal("ETH-USD") == ""
-    venue.subscribe(NOW + NS)
-    assert venue.subscribed is None, "each connection is confirmed anew"
-
-
 BAD = {
     "binary": (b'{"type":"match"}', "binary frame", None),
     "empty": ("", "malformed JSON", None),

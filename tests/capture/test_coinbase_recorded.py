@@ -137,7 +137,7 @@ def test_the_recording_of_2026_holds_what_is_known_of_it(shared: Path) -> None:
     for lane, ledger in zip(read.venue.lanes, read.venue.ledgers, strict=True):
         clock_s, fraction = divmod(ledger.clock(AFTER)[0], NS)
         assert (_utc(clock_s), fraction) == (times[lane.symbol].removesuffix(".000000Z"), 0)
-    assert read.venue.subscribed == {"BTC-USD", "ETH-USD"}
+    assert read.venue.asking.served == {"BTC-USD", "ETH-USD"}
 
 
 def test_the_matches_of_2025_are_447_without_a_break(shared: Path) -> None:
@@ -166,9 +166,9 @@ def test_a_real_refusal_leaves_the_other_products_subscribed(shared: Path) -> No
     venue.subscribe(AFTER)
     for raw in probed(shared / "captures"):
         venue.receive(raw, AFTER)
-    assert venue.refusal("YFI-USD") == "Failed to subscribe: YFI-USD is delisted"
+    assert venue.refusal("YFI-USD") == "coinbase does not serve YFI-USD: YFI-USD is delisted"
     assert venue.ledgers[0].highest_id == 1099995625
-    assert venue.subscribed == {"BTC-USD"}
+    assert venue.asking.served == {"BTC-USD"}
 
 
 def test_our_request_has_the_shape_of_a_real_one(shared: Path) -> None:

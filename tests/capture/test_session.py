@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.frames import Close
 from websockets.http11 import Response
 
-from support.frames import START_NS, error, heartbeat, match, subscriptions
+from support.frames import START_NS, heartbeat, match, subscriptions
 from support.ledgers import Left, words
 from support.sessions import BTC, CONFIG, ETH, Rig, running
 from support.virtual_time import VirtualTime, settle
@@ -21,6 +21,8 @@ from tapewatch.capture.config import CaptureConfig
 from tapewatch.capture.session import PAUSED, FeedState, Session
 from tapewatch.clock import SystemClock
 from tapewatch.model import NS, Kind, RowTuple
+
+ALL = subscriptions("BTC-USD", "ETH-USD")
 
 
 def counted(name: str, **labels: str) -> float:
@@ -203,6 +205,7 @@ async def test_a_venue_that_accepts_and_closes_is_not_hammered() -> None:
 
 async def test_a_silent_connection_is_given_up_and_made_anew() -> None:
     async with running() as rig:
+        rig.wire.push(ALL)
         await rig.time.advance(9.9)
         assert rig.state().reason == "connected, no frame yet"
         assert len(rig.venue.wires) == 1
@@ -215,6 +218,7 @@ async def test_a_silent_connection_is_given_up_and_made_anew() -> None:
 
 async def test_any_frame_keeps_a_connection() -> None:
     async with running() as rig:
+        rig.wire.push(ALL)
         for _ in range(5):
             await rig.time.advance(9)
             rig.wire.push("junk")
@@ -273,15 +277,6 @@ async def test_duplicates_and_ignored_kinds_are_counted_once() -> None:
         assert rig.state().duplicates == 2
     after = counted("duplicates_total", venue="coinbase", symbol="BTC-USD"), counted("ignored_total", kind="ticker")
     assert (after[0] - before[0], after[1] - before[1]) == (2, 1)
-
-
-async def test_a_refused_product_is_visible_and_the_others_go_on() -> None:
-    async with running() as rig:
-        rig.wire.push(error("ETH-USD is delisted"), subscriptions("BTC-USD"), match(1))
-        await settle()
-        assert rig.state(ETH).state == "waiting"
-        assert rig.state(ETH).reason == "Failed to subscribe: ETH-USD is delisted"
-        assert rig.state().state == "live"
 
 
 @pytest.mark.parametrize("moment", ["connecting", "connected", "backing off"])
@@ -358,7 +353,7 @@ def test_the_systems_clock_is_the_wall_clock_and_never_steps(monkeypatch: pytest
 async def test_while_nobody_takes_the_rows_nothing_is_read_and_the_venue_is_not_blamed() -> None:
     pauses = counted("pauses_total", venue="coinbase")
     async with running() as rig:
-        rig.wire.push(match(1), match(3, product_id="ETH-USD"))
+        rig.wire.push(ALL, match(1), match(3, product_id="ETH-USD"))
         await settle()
         rig.session.pause_reading()
         rig.session.pause_reading()

@@ -3,7 +3,6 @@
 Sans-I/O: no socket and no clock; every call is told the time. Bad input never raises and never stops the feed.
 """
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -14,13 +13,14 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tapewatch.capture.completeness import AHEAD_NS_MAX, NAMED_LEAP_MAX, NEVER_NS, Completeness, Resume
+from tapewatch.capture.subscribing import ANSWER_NS, Pair, Subscribing
 from tapewatch.capture.text import EPOCH, price_units, shown, size_of, time_ns
 from tapewatch.errors import FeedError
 from tapewatch.model import NS, Kind, Lane, RowTuple
 
 VENUE = "coinbase"
 
-CHANNELS = ("matches", "heartbeat")
+MATCHES, HEARTBEAT = CHANNELS = ("matches", "heartbeat")
 """Channels that are subscribed: the complete tape, and the venue's word on how far it reaches."""
 
 FRAME_MAX = 2 * 2**20
@@ -121,8 +121,8 @@ class Coinbase:
     The venue's procedure, and what is done for each step:
 
     1. Subscribe within 5 s of connecting: send what `subscribe` returns.
-    2. Take the acknowledgement, or an ``error`` per product that the venue will not serve: `refusal` says why, and the
-       other products stay subscribed.
+    2. Take acknowledgements and errors, each with its consequence per product and channel: `Subscribing`. Send what
+       `requests` returns whenever `asking.wake_ns` says so.
     3. Read each frame with `receive`. ``last_match``, the last trade before the subscription, is a trade like any
        other; it shows what was missed while the connection was down.
     4. Messages can be dropped: trade ids are contiguous per product, and each heartbeat names the last one.
@@ -152,8 +152,8 @@ class Coinbase:
         What the venue's error frames said since somebody last cleared this list.
     ignored
         Messages of kinds that were not asked for, so far.
-    subscribed
-        Products that the last acknowledgement names on all channels; None before it came.
+    asking
+        What is asked of the venue, and what it serves.
 
     Examples
     --------
@@ -181,10 +181,8 @@ class Coinbase:
         self.quarantined_count = [0] * len(self.lanes)
         self.errors: list[str] = []
         self.ignored: Counter[str] = Counter()
-        self.subscribed: frozenset[str] | None = None
+        self.asking = Subscribing(symbols, CHANNELS)
         self._numbers = {lane.symbol: number for number, lane in enumerate(self.lanes)}
-        self._refused: dict[str, str] = {}
-        self._refused_all = ""
         self._clock_ns = NEVER_NS
         self._decode = msgspec.json.Decoder(_Match | _LastMatch | _Heartbeat | _Subscriptions | _Error).decode
 
@@ -198,19 +196,26 @@ class Coinbase:
             self._clock_ns = now_ns + NS
             for ledger in self.ledgers:
                 ledger.subscribed_ns = now_ns
-        self.subscribed, self._refused, self._refused_all = None, {}, ""
-        request = {"type": "subscribe", "product_ids": [lane.symbol for lane in self.lanes], "channels": CHANNELS}
-        return [msgspec.json.encode(request).decode()]
+        self.asking.connected(now_ns)
+        return self.asking.requests(now_ns)
+
+    def requests(self, now_ns: int) -> list[str]:
+        """Return the text frames to send now; there are none before `asking.wake_ns`.
+
+        Raises
+        ------
+        FeedError
+            The venue answers nothing on this connection.
+        """
+        requests = self.asking.requests(now_ns)
+        if self.asking.dead:
+            raise FeedError(f"{self.venue} did not answer two requests to subscribe, {ANSWER_NS // NS} s each")
+        return requests
 
     def refusal(self, symbol: str) -> str:
-        """Say why the venue does not serve a product on this connection, as far as it told; "" where it does."""
-        if symbol in self._refused:
-            return self._refused[symbol]
-        if self._refused_all:
-            return self._refused_all
-        if self.subscribed is not None and symbol not in self.subscribed:
-            return f"{self.venue} did not confirm the subscription to {symbol}"
-        return ""
+        """Say why the venue does not serve a product, in its own words where it gave some; "" where it does."""
+        words = self.asking.words(symbol)
+        return f"{self.venue} does not serve {symbol}: {words.removeprefix('Failed to subscribe: ')}" if words else ""
 
     def wake_ns(self) -> int:
         """Tell when `tick` has something to do next; `NEVER_NS` before the first subscription."""
@@ -221,6 +226,8 @@ class Coinbase:
         rows = [row for ledger in self.ledgers for row in ledger.due(now_ns)]
         if now_ns >= self._clock_ns:
             rows += [ledger.clock(now_ns) for ledger in self.ledgers]
+            heard = {lane.symbol: ledger.last_frame_ns for lane, ledger in zip(self.lanes, self.ledgers, strict=True)}
+            self.asking.unheard(heard, now_ns)
             self._clock_ns += NS
             if self._clock_ns <= now_ns:  # we were held up: seconds that are over are not made up for
                 self._clock_ns = now_ns + NS
@@ -256,10 +263,12 @@ class Coinbase:
         if isinstance(message, _Heartbeat):
             return self._heartbeat(message, raw, now_ns)
         if isinstance(message, _Subscriptions):
-            confirmed = [set(channel.product_ids or ()) for channel in message.channels if channel.name in CHANNELS]
-            self.subscribed = frozenset(set.intersection(*confirmed) if len(confirmed) == len(CHANNELS) else ())
+            named = {Pair(symbol, each.name) for each in message.channels for symbol in each.product_ids or ()}
+            self.asking.acknowledged(named, now_ns)
         else:
-            self._error(message)
+            text = " ".join(f"{message.message}: {message.reason}".strip(": ")[:500].split())
+            self.errors.append(text or "error without a reason")
+            self.asking.refused(self.errors[-1], now_ns)
         return []
 
     def unreceived(self, reason: str, now_ns: int) -> list[RowTuple]:
@@ -272,6 +281,8 @@ class Coinbase:
             return self._set_aside(raw, now_ns, f"unrequested product: {shown(match.product_id)}")
         ledger = self.ledgers[number]
         ledger.last_frame_ns = now_ns
+        if self.asking.watching:
+            self.asking.heard(match.product_id, MATCHES, now_ns)
         if not ledger.believes(match.trade_id):
             return self._set_aside(raw, now_ns, _leap(match.trade_id, ledger), number)
         try:
@@ -289,6 +300,8 @@ class Coinbase:
             return self._set_aside(raw, now_ns, f"unrequested product: {shown(beat.product_id)}")
         ledger = self.ledgers[number]
         ledger.last_frame_ns = now_ns
+        if self.asking.watching:
+            self.asking.heard(beat.product_id, HEARTBEAT, now_ns)
         if not ledger.believes(beat.last_trade_id, NAMED_LEAP_MAX):
             return self._set_aside(raw, now_ns, _leap(beat.last_trade_id, ledger), number)
         try:
@@ -298,15 +311,6 @@ class Coinbase:
         if not ledger.believes_time(ts, now_ns):
             return self._set_aside(raw, now_ns, _ahead(beat.time), number)
         return ledger.heartbeat(beat.last_trade_id, ts, now_ns)
-
-    def _error(self, error: _Error) -> None:
-        text = " ".join(f"{error.message}: {error.reason}".strip(": ")[:500].split()) or "error without a reason"
-        self.errors.append(text)
-        named = [symbol for symbol in self._numbers if re.search(rf"(?<![\w-]){re.escape(symbol)}(?![\w-])", text)]
-        if named:
-            self._refused.update(dict.fromkeys(named, text))
-        else:
-            self._refused_all = text
 
     def _puzzle(self, raw: str, now_ns: int, error: str) -> list[RowTuple]:
         # Off the fast path: a kind that was not asked for, or something that is not what the venue promises.

@@ -17,6 +17,7 @@ from tapewatch.capture.coinbase import VENUE, Coinbase, Quarantined, planned_res
 from tapewatch.capture.completeness import Resume
 from tapewatch.capture.config import CaptureConfig
 from tapewatch.capture.connection import Connect, Connection, dial, garbled, oversized, words
+from tapewatch.capture.subscribing import ASK_EVERY_NS
 from tapewatch.clock import Clock, SystemClock
 from tapewatch.errors import FeedError
 from tapewatch.model import NS, Lane, RowTuple
@@ -114,7 +115,7 @@ class Session:
         self._next_try_ns: int | None = None
         self._attempts = self._connections = 0
         self._counted = [0] * len(self.lanes)
-        self._confirmed: frozenset[str] | None = None
+        self._confirmed: frozenset[str] = frozenset()
         self._told_ns: dict[str, int] = {}
 
     @property
@@ -171,21 +172,20 @@ class Session:
         return {lane: self._lane_state(number) for number, lane in enumerate(self.lanes)}
 
     def _lane_state(self, number: int) -> FeedState:
-        ledger = self._feed.ledgers[number]
+        ledger, symbol = self._feed.ledgers[number], self.lanes[number].symbol
         connected = self._state == "connected"
-        heard = connected and ledger.last_frame_ns >= self._connected_ns
+        refusal = "" if self._state == "stopped" else self._feed.refusal(symbol)
+        heard = connected and ledger.last_frame_ns >= self._connected_ns and not refusal
         live = heard and self._reading.is_set()
-        reason = self._reason
-        if heard and not live:
-            reason = PAUSED
-        elif connected:
-            reason = "" if live else self._feed.refusal(self.lanes[number].symbol) or "connected, no frame yet"
+        reason = "" if live else PAUSED if heard else "connected, no frame yet" if connected else self._reason
+        if refusal:
+            reason = refusal if connected else f"{refusal}; {reason}"
         return FeedState(
             state="live" if live else "waiting" if self._state == "connected" else self._state,
             reason=reason,
             last_frame_ts=ledger.last_frame_ns or None,
             connected_ts=self._connected_ns if connected else None,
-            next_try_ts=self._next_try_ns,
+            next_try_ts=self._next_try_ns if not connected else self._feed.asking.until_ns(symbol),
             attempts=0 if live else self._attempts,
             duplicates=ledger.duplicates,
             quarantined=self._feed.quarantined_count[number],
@@ -208,7 +208,7 @@ class Session:
             self._connections += 1
             self._state = "connected"
             telemetry.log(telemetry.CONNECTED, (self._venue,), url=self._url, reconnects=self._connections - 1)
-            await _first(self._receive(connection), self._watch())
+            await _first(self._receive(connection), self._watch(), self._ask_in_time(connection))
         finally:
             await connection.close()
 
@@ -226,6 +226,24 @@ class Session:
                 self._take_what_ended_it(error)
                 raise
             self._take(raw)
+            if feed.asking.wake_ns <= self._heard_ns:
+                await self._ask(connection)
+
+    async def _ask(self, connection: Connection) -> None:
+        for request in self._feed.requests(self._clock.now_ns()):
+            await connection.send(request)
+
+    async def _ask_in_time(self, connection: Connection) -> None:
+        # What is due by the clock; what an answer asks for at once is sent where it is read.
+        while True:
+            if not self._reading.is_set():
+                await self._reading.wait()
+                self._feed.asking.resumed(self._clock.now_ns())
+            now_ns = self._clock.now_ns()
+            if self._feed.asking.wake_ns <= now_ns:
+                await self._ask(connection)
+            look_ns = now_ns + (ASK_EVERY_NS if self._feed.asking.watching else NS)  # an answer may hasten it
+            await self._sleep_until(max(now_ns + 1, min(self._feed.asking.wake_ns, look_ns)))
 
     def _take(self, raw: str | bytes) -> None:
         self._heard_ns = self._clock.now_ns()
@@ -298,10 +316,10 @@ class Session:
         errors, self._feed.errors = self._feed.errors, []
         for text in errors:
             telemetry.log(telemetry.REFUSED, (self._venue,), reason=text)
-        if self._feed.subscribed is not self._confirmed:
-            self._confirmed = self._feed.subscribed
-            if self._confirmed is not None:
-                telemetry.log(telemetry.SUBSCRIBED, symbols=",".join(sorted(self._confirmed)))
+        if self._feed.asking.served != self._confirmed:
+            if gained := self._feed.asking.served - self._confirmed:
+                telemetry.log(telemetry.SUBSCRIBED, symbols=",".join(sorted(gained)))
+            self._confirmed = self._feed.asking.served
 
     def _tell(self, item: Quarantined) -> None:
         now_ns = item.recv_ts
