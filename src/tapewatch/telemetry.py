@@ -54,6 +54,11 @@ IGNORED = Event("frame_ignored", logging.DEBUG, _counter("ignored_total", "Messa
 DATABASE_AWAY = Event(
     "database_away", logging.WARNING, _counter("database_away_total", "Commits that had to wait for the database")
 )
+CLOCK_STEPPED = Event(
+    "clock_stepped",
+    logging.WARNING,
+    _counter("clock_steps_total", "Times the wall clock moved against the monotonic one by more than 2 s", "cause"),
+)
 UNSENT = Event(
     "messages_unsent", logging.WARNING, _counter("unsent_total", "Messages that a stop left without a broker's answer")
 )

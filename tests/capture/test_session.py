@@ -19,7 +19,6 @@ from support.wires import Caught, Venue
 from tapewatch import telemetry
 from tapewatch.capture.config import CaptureConfig
 from tapewatch.capture.session import PAUSED, FeedState, Session
-from tapewatch.clock import SystemClock
 from tapewatch.model import NS, Kind, RowTuple
 
 ALL = subscriptions("BTC-USD", "ETH-USD")
@@ -337,17 +336,6 @@ async def test_an_error_of_ours_ends_the_run_and_never_passes_for_the_venues(rai
         await task
     assert rig.wire.closed
     assert len(rig.venue.wires) == 1
-
-
-def test_the_systems_clock_is_the_wall_clock_and_never_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    wall, monotonic = 1_783_465_098 * NS, 5_000
-    monkeypatch.setattr("time.time_ns", lambda: wall)
-    monkeypatch.setattr("time.monotonic_ns", lambda: monotonic)
-    clock = SystemClock()
-    assert clock.now_ns() == wall
-    wall -= 3600 * NS  # somebody sets the wall clock back
-    monotonic += 7
-    assert clock.now_ns() == 1_783_465_098 * NS + 7
 
 
 async def test_while_nobody_takes_the_rows_nothing_is_read_and_the_venue_is_not_blamed() -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from support.databases import Database, SqliteDatabase
+from support.virtual_time import FakeMachine
 from tapewatch.carry.source import BadRow
 from tapewatch.model import NS, Anomaly, Change, Rows
 from tapewatch.runtime.embedded import Embedded
@@ -19,7 +20,7 @@ IDENTITY = Source("tape", "made up")
 FIELDS = Anomaly.__struct_fields__
 
 
-class SkippingTime:
+class SkippingTime(FakeMachine):
     """A clock that a sleep moves at once, so that nothing waits for real.
 
     Attributes
@@ -29,11 +30,8 @@ class SkippingTime:
     """
 
     def __init__(self, start_ns: int = 1_700_000_000 * NS) -> None:
-        self._now_ns = start_ns
+        super().__init__(start_ns)
         self.slept: list[float] = []
-
-    def now_ns(self) -> int:
-        return self._now_ns
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

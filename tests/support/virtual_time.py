@@ -5,6 +5,7 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
+from tapewatch.clock import SystemClock
 from tapewatch.model import NS
 
 SPINS = 25
@@ -14,7 +15,62 @@ PATIENCE_S = 20.0
 """A real socket that has not delivered by then never will; a test that comes here has failed."""
 
 
-class VirtualTime:
+class FakeMachine:
+    """A machine whose clocks a test moves; as a clock, it is what a process would make of them."""
+
+    def __init__(self, start_ns: int) -> None:
+        self._now_ns = start_ns  # of the monotonic clock
+        self._set_ns = self._asleep_ns = 0
+        self.clock = SystemClock(_Raw(self))
+
+    def step(self, seconds: float) -> None:
+        """Set the wall clock forward, or back."""
+        self._set_ns += round(seconds * NS)
+
+    def suspend(self, seconds: float) -> None:
+        """Let the machine sleep: the wall clock goes on, and the monotonic one stands still."""
+        self._asleep_ns += round(seconds * NS)
+
+    def raw_ns(self) -> tuple[int, int, int]:
+        """Tell what wall clock, monotonic clock and the clock since boot say."""
+        return self._now_ns + self._set_ns + self._asleep_ns, self._now_ns, self._now_ns + self._asleep_ns
+
+    def now_ns(self) -> int:
+        """Ns since the epoch."""
+        return self.clock.now_ns()
+
+    def monotonic_ns(self) -> int:
+        """For durations."""
+        return self.clock.monotonic_ns()
+
+    def both_ns(self) -> tuple[int, int]:
+        """Both of one instant."""
+        return self.clock.both_ns()
+
+    def wall_ns(self) -> int:
+        """Tell what the wall clock says."""
+        return self.clock.wall_ns()
+
+    def slept_ns(self) -> int:
+        """How long the machine slept."""
+        return self.clock.slept_ns()
+
+
+class _Raw:
+    def __init__(self, machine: FakeMachine) -> None:
+        self._machine = machine
+
+    def wall_ns(self) -> int:
+        return self._machine.raw_ns()[0]
+
+    def monotonic_ns(self) -> int:
+        return self._machine.raw_ns()[1]
+
+    def boot_ns(self) -> int:
+        return self._machine.raw_ns()[2]
+
+
+class VirtualTime(FakeMachine):
     """Time that stands still until `advance`.
 
     Attributes
@@ -24,14 +80,10 @@ class VirtualTime:
     """
 
     def __init__(self, start_ns: int) -> None:
-        self._now_ns = start_ns
+        super().__init__(start_ns)
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = count()
         self.slept: list[float] = []
-
-    def now_ns(self) -> int:
-        """Ns since the epoch."""
-        return self._now_ns
 
     async def sleep(self, seconds: float) -> None:
         """Return once the time has been moved so far."""

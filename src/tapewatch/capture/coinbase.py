@@ -154,6 +154,8 @@ class Coinbase:
         Messages of kinds that were not asked for, so far.
     asking
         What is asked of the venue, and what it serves.
+    ahead_ns
+        By how much our clock may be ahead of the time that calls are told, because it was set; its owner writes it.
 
     Examples
     --------
@@ -182,6 +184,7 @@ class Coinbase:
         self.errors: list[str] = []
         self.ignored: Counter[str] = Counter()
         self.asking = Subscribing(symbols, CHANNELS)
+        self.ahead_ns = 0
         self._numbers = {lane.symbol: number for number, lane in enumerate(self.lanes)}
         self._clock_ns = NEVER_NS
         self._decode = msgspec.json.Decoder(_Match | _LastMatch | _Heartbeat | _Subscriptions | _Error).decode
@@ -288,7 +291,7 @@ class Coinbase:
         try:
             price = price_units(match.price)
             size = size_of(match.size)
-            ts = _trade_ns(match.time, max(now_ns, ledger.heartbeat_ts))
+            ts = _trade_ns(match.time, max(now_ns + self.ahead_ns, ledger.heartbeat_ts))
         except FeedError as refused:
             return self._set_aside(raw, now_ns, str(refused), number, match.trade_id)
         side = _TAKER[match.side]
@@ -308,7 +311,7 @@ class Coinbase:
             ts = time_ns(beat.time)
         except FeedError as refused:
             return self._set_aside(raw, now_ns, str(refused), number)
-        if not ledger.believes_time(ts, now_ns):
+        if not ledger.believes_time(ts, now_ns + self.ahead_ns):
             return self._set_aside(raw, now_ns, _ahead(beat.time), number)
         return ledger.heartbeat(beat.last_trade_id, ts, now_ns)
 

@@ -9,7 +9,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tapewatch import telemetry
@@ -17,10 +17,12 @@ from tapewatch.capture.coinbase import VENUE, Coinbase, Quarantined, planned_res
 from tapewatch.capture.completeness import Resume
 from tapewatch.capture.config import CaptureConfig
 from tapewatch.capture.connection import Connect, Connection, dial, garbled, oversized, words
+from tapewatch.capture.rowtime import RowTime
 from tapewatch.capture.subscribing import ASK_EVERY_NS
 from tapewatch.clock import Clock, SystemClock
 from tapewatch.errors import FeedError
 from tapewatch.model import NS, Lane, RowTuple
+from tapewatch.steps import slept_words
 
 BACKOFF_BASE_S = 1.0
 """Longest wait before the first new attempt; it doubles with each one that fails."""
@@ -98,7 +100,7 @@ class Session:
     ) -> None:
         self._config = config
         self._url = config.coinbase.ws_url
-        self._clock = clock or SystemClock()
+        self._clock = RowTime(clock or SystemClock())
         self._connect = connect or dial(config)
         self._sleep = sleep
         self._rng = rng or random.Random()  # noqa: S311  # jitter, not a secret
@@ -117,6 +119,8 @@ class Session:
         self._counted = [0] * len(self.lanes)
         self._confirmed: frozenset[str] = frozenset()
         self._told_ns: dict[str, int] = {}
+        self._woken = asyncio.Event()
+        self._sleep_words = ""
 
     @property
     def lanes(self) -> tuple[Lane, ...]:
@@ -141,7 +145,7 @@ class Session:
             The address or the proxy cannot be one.
         """
         self._emit, self._quarantine = emit, quarantine
-        self._rows += self._feed.start(self._clock.now_ns())
+        self._rows += self._clock.correct(self._feed.start(self._now()))
         try:
             await _first(self._stay_connected(), self._tick(), self._deliver(), self._stopping.wait())
         finally:
@@ -167,12 +171,17 @@ class Session:
             self._heard_ns = self._clock.now_ns()  # the silence until now was ours
             self._reading.set()
 
+    def now_ns(self) -> int:
+        """Tell the time of the rows that are made now, ns since the epoch."""
+        return self._clock.moment_ns()
+
     def status(self) -> dict[Lane, FeedState]:
         """Tell how each lane's feed stands."""
         return {lane: self._lane_state(number) for number, lane in enumerate(self.lanes)}
 
     def _lane_state(self, number: int) -> FeedState:
         ledger, symbol = self._feed.ledgers[number], self.lanes[number].symbol
+        moment = self._clock.corrected
         connected = self._state == "connected"
         refusal = "" if self._state == "stopped" else self._feed.refusal(symbol)
         heard = connected and ledger.last_frame_ns >= self._connected_ns and not refusal
@@ -183,9 +192,9 @@ class Session:
         return FeedState(
             state="live" if live else "waiting" if self._state == "connected" else self._state,
             reason=reason,
-            last_frame_ts=ledger.last_frame_ns or None,
-            connected_ts=self._connected_ns if connected else None,
-            next_try_ts=self._next_try_ns if not connected else self._feed.asking.until_ns(symbol),
+            last_frame_ts=moment(ledger.last_frame_ns),
+            connected_ts=moment(self._connected_ns) if connected else None,
+            next_try_ts=moment(self._next_try_ns if not connected else self._feed.asking.until_ns(symbol)),
             attempts=0 if live else self._attempts,
             duplicates=ledger.duplicates,
             quarantined=self._feed.quarantined_count[number],
@@ -208,7 +217,9 @@ class Session:
             self._connections += 1
             self._state = "connected"
             telemetry.log(telemetry.CONNECTED, (self._venue,), url=self._url, reconnects=self._connections - 1)
-            await _first(self._receive(connection), self._watch(), self._ask_in_time(connection))
+            await _first(
+                self._receive(connection), self._watch(), self._ask_in_time(connection), self._give_up_after_sleep()
+            )
         finally:
             await connection.close()
 
@@ -246,15 +257,15 @@ class Session:
             await self._sleep_until(max(now_ns + 1, min(self._feed.asking.wake_ns, look_ns)))
 
     def _take(self, raw: str | bytes) -> None:
-        self._heard_ns = self._clock.now_ns()
-        self._rows += self._feed.receive(raw, self._heard_ns)
+        self._heard_ns = self._now()
+        self._rows += self._clock.correct(self._feed.receive(raw, self._heard_ns))
         self._arrived.set()
 
     def _take_what_ended_it(self, error: ConnectionClosed) -> None:
         if (raw := garbled(error)) is not None:
             self._take(raw)
         elif reason := oversized(error):
-            self._rows += self._feed.unreceived(reason, self._clock.now_ns())
+            self._rows += self._clock.correct(self._feed.unreceived(reason, self._now()))
             self._arrived.set()
 
     async def _watch(self) -> None:
@@ -281,19 +292,36 @@ class Session:
         telemetry.log(
             telemetry.DISCONNECTED, (self._venue,), reason=reason, next_try_s=next_try_s, attempts=self._attempts
         )
-        await self._sleep_until(self._next_try_ns)
+        self._woken.clear()
+        await _first(self._sleep_until(self._next_try_ns), self._woken.wait())
         self._next_try_ns = None
 
     async def _tick(self) -> None:
         while True:
-            now_ns = self._clock.now_ns()
+            now_ns = self._now()
             wake_ns = now_ns + NS
+            latest = max(self._feed.ledgers, key=lambda ledger: ledger.heartbeat_ts)
+            self._clock.heard(latest.last_frame_ns, latest.heartbeat_ts)
             if self._reading.is_set():
-                self._rows += self._feed.tick(now_ns)
+                self._rows += self._clock.correct(self._feed.tick(now_ns))
                 self._arrived.set()
                 wake_ns = min(self._feed.wake_ns(), wake_ns)
             self._count()
             await self._sleep_until(wake_ns)
+
+    async def _give_up_after_sleep(self) -> None:
+        # The venue has given us up meanwhile, or the network has; nobody waits to find it out.
+        self._woken.clear()
+        await self._woken.wait()
+        raise FeedError(self._sleep_words)
+
+    def _now(self) -> int:
+        now_ns = self._clock.look()
+        self._feed.ahead_ns = self._clock.ahead_ns
+        if self._clock.slept_ns >= self._config.silence_s * NS:
+            self._sleep_words = f"this machine slept for {slept_words(self._clock.slept_ns)}"
+            self._woken.set()
+        return now_ns
 
     async def _deliver(self) -> None:
         while True:
@@ -311,7 +339,7 @@ class Session:
             self._emit(rows)
         set_aside, self._feed.quarantined = self._feed.quarantined, []
         for item in set_aside:
-            self._quarantine(item)
+            self._quarantine(structs.replace(item, recv_ts=item.recv_ts + self._clock.correction_ns))
             self._tell(item)
         errors, self._feed.errors = self._feed.errors, []
         for text in errors:
@@ -339,7 +367,7 @@ class Session:
 
     def _why(self, error: Exception) -> str:
         reason = words(error, self._url, self._venue)
-        if self._venue == VENUE and self._state == "connected" and planned_restart(self._clock.now_ns()):
+        if self._venue == VENUE and self._state == "connected" and planned_restart(self._clock.moment_ns()):
             return f"{reason} (planned: it restarts its servers Mon, Wed and Thu at 14:00 New York time)"
         return reason
 

@@ -5,11 +5,13 @@ import signal
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from tapewatch.clock import SystemClock
 from tapewatch.model import NS
 from tapewatch.runtime.health import Server, application
+from tapewatch.steps import WATCH_EVERY_S, notice
 
 T = TypeVar("T")
 Say = Callable[[str, str], None]
@@ -64,12 +66,12 @@ class Process:
         self.say = say
         self.clock = SystemClock()
         self.stopping = asyncio.Event()
-        self._started_ns = self.clock.now_ns()
+        self._started_ns = self.clock.monotonic_ns()
 
     @property
     def seconds(self) -> float:
         """Seconds since the start."""
-        return (self.clock.now_ns() - self._started_ns) / NS
+        return (self.clock.monotonic_ns() - self._started_ns) / NS
 
     def listen_to_signals(self) -> None:
         """Stop in order at the first signal; a second one finds Python's own handlers again and stops at once."""
@@ -102,7 +104,7 @@ class Process:
             Whatever one of them raised.
         """
         running = asyncio.create_task(main)
-        tasks = [asyncio.create_task(coroutine) for coroutine in beside]
+        tasks = [asyncio.create_task(coroutine) for coroutine in (*beside, self._watch_clock())]
         watched: set[asyncio.Task[None]] = {running, *tasks}
         try:
             while not running.done():
@@ -115,6 +117,11 @@ class Process:
                 task.cancel()
             await asyncio.wait([running, *tasks])
         running.result()
+
+    async def _watch_clock(self) -> None:
+        while True:
+            notice(self.clock, partial(self.say, "clock"))
+            await asyncio.sleep(WATCH_EVERY_S)
 
     async def serve_health(
         self, server: Any, describe: Callable[[], dict[str, Any]], trouble: Callable[[], str | None]
