@@ -23,7 +23,8 @@ itself), ``unrouted`` (the channel does not take it): judged, and not told. ``un
 a day.
 """
 
-MessageKind = Literal["symbol", "market", "digest", "sample"]
+MessageKind = Literal["symbol", "market", "digest", "sample", "health"]
+"""``health`` tells of tapewatch itself: its note is all that it says."""
 
 DeliveryState = Literal["waiting", "sent", "undelivered", "dismissed"]
 """``dismissed``: undelivered, and a person has taken note of it."""
@@ -77,6 +78,8 @@ class Message(Struct, frozen=True):
         Symbols that the event's earlier messages have told of and this one does not.
     note
         A sentence in front of it, e.g. why a digest; "" for none.
+    well
+        Of one about tapewatch itself: all is well again.
     """
 
     number: int
@@ -87,6 +90,7 @@ class Message(Struct, frozen=True):
     update: bool = False
     earlier: tuple[str, ...] = ()
     note: str = ""
+    well: bool = False
 
 
 class Letter(Struct, frozen=True):

@@ -17,7 +17,7 @@ from tapewatch.errors import ConfigError
 
 PREFIX = "TAPEWATCH_"
 
-SECRET = {"options", "option_files", "channels"}
+SECRET = {"options", "option_files", "channels", "heartbeat_url", "heartbeat_url_file", "heartbeat_url_env"}
 """Sections whose values may be passwords, or addresses with tokens: of what was found there the kind alone is told."""
 
 _KINDS: dict[type, str] = {list: "a list", dict: "a section"}

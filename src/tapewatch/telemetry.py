@@ -86,6 +86,9 @@ UNREADABLE = Event(
     _counter("changes_unreadable_total", "Changes of the log that alerting could not read, and told nobody"),
 )
 UNWORDED = Event("message_unworded", logging.ERROR)
+ILL = Event("tapewatch_ill", logging.INFO, _counter("ill_total", "Times tapewatch said that it is not well itself"))
+WELL = Event("tapewatch_well", logging.INFO)
+HEARTBEAT_FAILED = Event("heartbeat_failed", logging.WARNING)
 CHART_FAILED = Event(
     "chart_failed", logging.WARNING, _counter("charts_failed_total", "Messages that went out without their chart")
 )
@@ -141,6 +144,7 @@ CHANNEL_UP = Gauge(
 ALERTS_BEHIND = Gauge(
     "tapewatch_alerts_behind_changes", "Changes in the log that alerting has not judged yet", registry=REGISTRY
 )
+HEARTBEATS = _counter("heartbeats_total", "Calls of the service that notices when they stop", "outcome")
 READY = Gauge("tapewatch_ready", "1 where /readyz says ready, 0 where it says why not", registry=REGISTRY)
 QUEUE_ROWS = Gauge("tapewatch_queue_rows", "Rows received and not yet detected", registry=REGISTRY)
 OPEN_ANOMALIES = Gauge("tapewatch_open_anomalies", "Anomalies open now", ["severity"], registry=REGISTRY)

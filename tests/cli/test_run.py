@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -284,6 +285,8 @@ def test_with_channels_it_tells_people_and_says_that_it_is_a_replay(tape: Path, 
             (request,) = hook.wait_for(1)[:1]
             ends(child, signal.SIGINT)
     assert request.json["title"].startswith("[Replay] ")
+    assert re.match(r"Replay of \d{4}-\d\d-\d\d: nothing of this happens now\.\n", request.json["message"])
+    assert request.json["message"].count("Replay") == 1
     with closing(sqlite3.connect(tmp_path / "x.db")) as database:
         assert database.execute("SELECT count(*) FROM alerts WHERE verdict IN ('sent', 'grouped')").fetchone()[0] >= 1
 

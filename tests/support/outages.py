@@ -83,6 +83,10 @@ AWAY = f"tapewatch_database_away_total{{{DETECT}}}"
 ACKNOWLEDGED = f"tapewatch_kafka_acknowledged_total{{{PRODUCE}}}"
 WAITING, UP = f"tapewatch_messages_waiting{{{PHONE}}}", f"tapewatch_channel_up{{{PHONE}}}"
 GIVEN_UP = f"tapewatch_undelivered_total{{{PHONE}}}"
+BEATS = {
+    outcome: f'tapewatch_heartbeats_total{{{ALERTS}, outcome="{outcome}"}}'
+    for outcome in ("accepted", "failed", "withheld")
+}
 BEHIND = f"tapewatch_alerts_behind_changes{{{ALERTS}}}"
 
 MARKET = (
@@ -190,6 +194,23 @@ TELLING = (
     Outage("TapewatchMessageUndelivered", "none", None, {GIVEN_UP: flat(0)}),
     Outage("TapewatchAlertingBehind", "every look is full", 6, {BEHIND: flat(1_000)}),
     Outage("TapewatchAlertingBehind", "one look is", None, {BEHIND: " ".join(["1000 3 0 0"] * 60)}),
+    Outage("TapewatchHeartbeatMissing", "the service refuses", 7, {BEATS["failed"]: rising(1)}),
+    Outage(
+        "TapewatchHeartbeatMissing",
+        "trades stop after half an hour",
+        46,
+        {
+            BEATS["accepted"]: f"{rising(1, 30)} {flat(30, 60)}",
+            BEATS["withheld"]: f"{flat(1, 30)} {rising(1, 60, 1)}",
+        },
+    ),
+    Outage(
+        "TapewatchHeartbeatMissing",
+        "every second call fails",
+        None,
+        {BEATS["accepted"]: rising(0.5), BEATS["failed"]: rising(0.5)},
+    ),
+    Outage("TapewatchHeartbeatMissing", "it was withheld at the start alone", None, {BEATS["withheld"]: flat(1)}),
 )
 PROCESS = (
     Outage("TapewatchDown", "it was in use", 18, {f"up{{{ALERTS}}}": f"{flat(1, 15)} {flat(0, 45)}"}),

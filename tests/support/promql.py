@@ -29,7 +29,7 @@ VALUES = {
     "rule": {rule.name for rule in RULES},
     "change": {*get_args(get_type_hints(Change)["change"])},
     "verdict": {*get_args(Verdict), "waiting"},
-    "outcome": {"accepted", "failed"},
+    "outcome": {"accepted", "failed", "withheld"},
 }
 """Of labels whose values are known beforehand."""
 

@@ -61,7 +61,7 @@ def run(
     telemetry.configure("WARNING")
     given = settings(config, set_).with_flags("run", db=db, host=host).with_flags("alerts", health_port=health_port)
     chosen = _alerts(given)
-    if not chosen.channels:
+    if not chosen.tells:
         raise ConfigError(f"alerts.channels: expected whom to tell, found nobody; {HOW}")
     at = given.section("run", RunConfig)
     asyncio.run(serve(Settings(at.db, chosen, given.place(CHANNELS), at.host), say))

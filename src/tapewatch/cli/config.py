@@ -10,7 +10,7 @@ import typer
 from tapewatch.cli.common import ConfigOption, SetOption, settings
 from tapewatch.config import Settings
 
-SECRET = re.compile("password|secret|jaas|token|[.]key$", re.IGNORECASE)
+SECRET = re.compile("password|secret|jaas|token|[.]key$|heartbeat_url$", re.IGNORECASE)
 """Settings of others whose value is for nobody's eyes."""
 
 app = typer.Typer(no_args_is_help=True, help="Show and check the settings.")
@@ -77,7 +77,7 @@ def _check_alerts(chosen: Settings) -> None:
     from tapewatch.dispatch.config import AlertsConfig
 
     config = chosen.section("alerts", AlertsConfig)
-    if config.channels or config.templates is not None:
+    if config.tells or config.templates is not None:
         from tapewatch.runtime import alerts  # it takes a second to load
 
         alerts.check(alerts.Settings("", config, chosen.place("alerts.channels")))
@@ -94,7 +94,7 @@ def _flat(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 def _without_password(key: str, value: Any) -> Any:
     from tapewatch.store.engine import database_url, name_of
 
-    if SECRET.search(key) and not key.startswith("kafka.option_files"):
+    if value is not None and SECRET.search(key) and not key.startswith("kafka.option_files"):
         return "***"
     if key == "alerts.channels":
         return [{**channel, "url": channel["url"] and "***"} for channel in value]

@@ -44,7 +44,7 @@ def up(
     java()
     kafka = given.section("kafka", KafkaConfig)
     alerting = given.section("alerts", AlertsConfig)
-    if alerting.channels:
+    if alerting.tells:
         from tapewatch.runtime import alerts
 
         alerts.check(alerts.Settings("", alerting, given.place("alerts.channels")))  # before anything is started
@@ -53,7 +53,7 @@ def up(
         process = Process(say)
         process.listen_to_signals()
         flags = shared(config, set_)
-        await Stack(chosen, kafka, cache(), process, flags, alerting=bool(alerting.channels)).up()
+        await Stack(chosen, kafka, cache(), process, flags, alerting=alerting.tells).up()
 
     asyncio.run(run())
 

@@ -29,6 +29,10 @@ DASHBOARD_URL: Final = "http://127.0.0.1:8710"
 """Where the dashboard is, unless a person says otherwise."""
 
 
+ADDRESS: Final = ("url", "url_file", "url_env")
+"""Where an address may stand: itself, in a file, in an environment variable."""
+
+
 class ChannelConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """One of ``alerts.channels``: whom to tell, and what of.
 
@@ -60,14 +64,12 @@ class ChannelConfig(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if NAME.fullmatch(self.name) is None:
             raise ValueError("channels: name: expected 1 to 40 letters, digits, - or _")
-        given = [name for name in ("url", "url_file", "url_env") if getattr(self, name)]
-        if len(given) != 1:
-            raise self._wrong(f"expected one of url, url_file and url_env, found {' and '.join(given) or 'none'}")
-        # A slip may put the address itself there; it is not told.
-        if self.url_file and "://" in self.url_file:
-            raise self._wrong("url_file: expected the path of a file, found an address")
-        if self.url_env and re.fullmatch(r"[A-Za-z_]\w*", self.url_env) is None:
-            raise self._wrong("url_env: expected the name of an environment variable")
+        given = {name: getattr(self, name) for name in ADDRESS}
+        if sum(map(bool, given.values())) != 1:
+            found = " and ".join(name for name in ADDRESS if given[name])
+            raise self._wrong(f"expected one of url, url_file and url_env, found {found or 'none'}")
+        if (problem := _slip(given)) is not None:
+            raise self._wrong(problem)
         for pattern in self.rules:
             if (problem := unknown_rule(pattern)) is not None:
                 raise self._wrong(f"rules: {problem}")
@@ -80,28 +82,13 @@ class ChannelConfig(Struct, frozen=True, forbid_unknown_fields=True):
         ConfigError
             The file cannot be read, the variable is not set, or there is no address in it.
         """
-        problem, text = "", self.url or ""
-        if self.url_env is not None:
-            text = environ.get(self.url_env, "")
-            problem = "" if text else f"url_env: {self.url_env} is not set"
-        elif self.url_file is not None:
-            try:
-                text = Path(self.url_file).read_text(encoding="utf-8")
-            except OSError as error:
-                problem = f"url_file: {self.url_file} cannot be read: {error.strerror}"
-            except UnicodeDecodeError:
-                problem = f"url_file: {self.url_file} is no text"
-        text = text.strip()
-        if not problem and len(text.splitlines()) != 1:
-            problem = f"{self.source}: expected one line with one address, found {len(text.splitlines())}"
-        if problem:  # outside of the handlers above: what they caught may quote the file
-            raise ConfigError(f"{self.called}: {problem}")
-        return text
+        given = {name: getattr(self, name) for name in ADDRESS}
+        return _found(given, self.called, environ)
 
     @property
     def source(self) -> str:
         """Which key says where the address is."""
-        return next(name for name in ("url", "url_file", "url_env") if getattr(self, name))
+        return next(name for name in ADDRESS if getattr(self, name))
 
     @property
     def called(self) -> str:
@@ -160,6 +147,14 @@ class AlertsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     health_port: Annotated[
         Port | None, Meta(description="Port of its /healthz, /readyz and /metrics; default 8714, or the next free one")
     ] = None
+    heartbeat_url: Annotated[
+        str | None, Meta(description="Called every minute while trades get through; none: nothing is called")
+    ] = None
+    heartbeat_url_file: Annotated[str | None, Meta(description="File that holds that address")] = None
+    heartbeat_url_env: Annotated[str | None, Meta(description="Environment variable that holds it")] = None
+    ill_after_s: Annotated[
+        float, Meta(ge=30, le=86_400, description="Channels are told when no trades got through for so long")
+    ] = 120.0
     late_s: Annotated[Seconds, Meta(description="What is older when it is first looked at goes into a digest")] = (
         3_600.0
     )
@@ -173,6 +168,43 @@ class AlertsConfig(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("dashboard_url: expected an address like http://127.0.0.1:8710, or none")
         if self.templates is not None and not Path(self.templates).is_dir():
             raise ValueError(f"templates: expected a folder, found none at {self.templates!r}")
+        given = self._heartbeat
+        if len([name for name in ADDRESS if given[name]]) > 1:
+            raise ValueError("heartbeat_url: expected one of heartbeat_url, heartbeat_url_file and heartbeat_url_env")
+        if (problem := _slip(given)) is not None:
+            raise ValueError(f"heartbeat_{problem}")
+        if given["url"] and not _is_web_address(given["url"], login=True):
+            raise ValueError("heartbeat_url: expected an address like https://hc-ping.com/…")
+
+    @property
+    def tells(self) -> bool:
+        """Whether there is anybody to tell anything."""
+        return bool(self.channels) or any(self._heartbeat.values())
+
+    def heartbeat(self, environ: Mapping[str, str]) -> str | None:
+        """Find the address that is called while trades get through; None: there is none.
+
+        Raises
+        ------
+        ConfigError
+            The file cannot be read, the variable is not set, or there is no address in it.
+        """
+        if not any(self._heartbeat.values()):
+            return None
+        address = _found(self._heartbeat, "alerts: heartbeat", environ)
+        if not _is_web_address(address, login=True):
+            raise ConfigError("alerts: heartbeat_url: expected an address like https://hc-ping.com/…")
+        return address
+
+    @property
+    def _heartbeat(self) -> dict[str, str | None]:
+        return {name: getattr(self, f"heartbeat_{name}") for name in ADDRESS}
+
+    def __repr__(self) -> str:
+        return f"AlertsConfig(channels={self.channels!r}, templates={self.templates!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("channels", self.channels), ("templates", self.templates)]
 
 
 def unknown_rule(pattern: str) -> str | None:
@@ -184,9 +216,40 @@ def unknown_rule(pattern: str) -> str | None:
     return f"{pattern!r} matches no rule; {hint}"
 
 
-def _is_web_address(text: str) -> bool:
+def _slip(given: Mapping[str, str | None]) -> str | None:
+    # A slip may put the address itself there; it is not told.
+    if "://" in (given["url_file"] or ""):
+        return "url_file: expected the path of a file, found an address"
+    if given["url_env"] and re.fullmatch(r"[A-Za-z_]\w*", given["url_env"]) is None:
+        return "url_env: expected the name of an environment variable"
+    return None
+
+
+def _found(given: Mapping[str, str | None], called: str, environ: Mapping[str, str]) -> str:
+    problem, text = "", given["url"] or ""
+    if given["url_env"]:
+        text = environ.get(given["url_env"], "")
+        problem = "" if text else f"url_env: {given['url_env']} is not set"
+    elif given["url_file"]:
+        try:
+            text = Path(given["url_file"]).read_text(encoding="utf-8")
+        except OSError as error:
+            problem = f"url_file: {given['url_file']} cannot be read: {error.strerror}"
+        except UnicodeDecodeError:
+            problem = f"url_file: {given['url_file']} is no text"
+    text = text.strip()
+    if not problem and len(text.splitlines()) != 1:
+        source = next(name for name in ADDRESS if given[name])
+        problem = f"{source}: expected one line with one address, found {len(text.splitlines())}"
+    if problem:  # outside of the handlers above: what they caught may quote the file
+        raise ConfigError(f"{called}: {problem}")
+    return text
+
+
+def _is_web_address(text: str, *, login: bool = False) -> bool:
     try:
         parts = urlsplit(text)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username and not parts.password
+    secret = parts.username or parts.password
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and (login or not secret)

@@ -4,7 +4,7 @@ A pure fold with explicit state, like detection: no I/O and no clock. Its memory
 what it decided, so that a killed process goes on as if nothing had happened.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import msgspec
@@ -143,6 +143,13 @@ class Desk:
     def advance(self, now: int) -> None:
         """Tell what is due at a moment, ns by the lanes' clock."""
         self._turn(now)
+
+    def announce(self, at: int, text: str, *, well: bool, but: Collection[str] = ()) -> None:
+        """Tell all channels but some of tapewatch itself, whatever their budgets; `at` is ns by the lanes' clock."""
+        for channel in self._terms:
+            if channel not in but:
+                self._memory.number += 1
+                self._messages.append(Message(self._memory.number, channel, "health", at, (), note=text, well=well))
 
     def collect(self) -> Decided:
         """Hand over what was decided."""

@@ -122,6 +122,7 @@ def examples() -> Iterable[Message]:
         yield _message(kind, [*many, *rising, elsewhere], update=True, note="This goes back 3 h.")
         yield _message(kind, [*silent, GAP])
     yield _message("sample", [])
+    yield _message("health", [], note="tapewatch is not watching: nothing was stored for 3 min")
 
 
 def _message(kind: MessageKind, anomalies: Iterable[Anomaly], *, update: bool = False, note: str = "") -> Message:

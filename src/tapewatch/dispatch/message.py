@@ -137,6 +137,6 @@ class Writer:
 
 def _key(message: Message) -> str:
     alerts = [(each.anomaly.id, each.occasion, each.anomaly.escalation) for each in message.alerts]
-    # A sample names nothing: only its moment tells it from another one.
-    text = msgspec.json.encode([message.channel, message.kind, alerts or message.at])
+    # What names nothing: only its moment, and what it says, tell it from another one.
+    text = msgspec.json.encode([message.channel, message.kind, alerts or (message.at, message.note)])
     return blake2b(text, digest_size=16).hexdigest()

@@ -36,7 +36,7 @@ from tapewatch.alert import MessageKind
 from tapewatch.dispatch.telling import Item, Page
 from tapewatch.errors import ConfigError
 
-KINDS: Final[tuple[MessageKind, ...]] = ("symbol", "market", "digest", "sample")
+KINDS: Final[tuple[MessageKind, ...]] = ("symbol", "market", "digest", "sample", "health")
 
 FORMATS: Final[dict[str, str]] = {
     "subject": "{}.subject.txt",

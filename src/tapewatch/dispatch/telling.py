@@ -142,7 +142,7 @@ class Page(Struct, frozen=True):
     Attributes
     ----------
     kind
-        "symbol", "market", "digest" or "sample".
+        "symbol", "market", "digest", "sample", or "health", whose note is all that it says.
     channel
         Name of the channel.
     subject
@@ -236,6 +236,8 @@ def page(message: Message, dashboard: str) -> Page:
     anomalies = last_of(message.alerts)
     if message.kind == "sample":
         return blank
+    if message.kind == "health":
+        return replace(blank, subject=blank.note)
     assert anomalies, "a message that is no sample tells of something"
     past = message.kind == "digest"
     alone = message.kind == "symbol" or (not past and len({(each.venue, each.symbol) for each in anomalies}) == 1)

@@ -17,11 +17,12 @@ from tapewatch.dispatch.memory import Memory
 from tapewatch.dispatch.message import Writer, lead
 from tapewatch.dispatch.stages import Terms
 from tapewatch.errors import ConfigError, DatabaseAwayError, SnapshotError
-from tapewatch.figures import duration
-from tapewatch.model import NS
+from tapewatch.figures import clock, duration
+from tapewatch.model import NS, SIMULATED, Severity
 from tapewatch.runtime.alert_requests import Asked, answer_all, decided
 from tapewatch.runtime.process import Say
 from tapewatch.runtime.sender import Sender, Sending
+from tapewatch.runtime.watchdog import PAGE, Watchdog
 from tapewatch.store.outbox import Fresh, Kept, Outbox
 from tapewatch.store.records import Attempt, ChannelRow, Post, Source
 from tapewatch.store.records import Clock as LanesClock
@@ -61,6 +62,8 @@ class Means(NamedTuple):
         Each with what is routed to it, for a person.
     chart_of
         Draws the chart of an anomaly of an outbox's database, by its id.
+    watchdog
+        Looks whether tapewatch itself is well.
     """
 
     open_outbox: Callable[[], Outbox]
@@ -71,6 +74,7 @@ class Means(NamedTuple):
     clock: Clock
     say: Say
     keep_trying_s: float
+    watchdog: Watchdog
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
@@ -153,6 +157,7 @@ class _Session:
     async def run(self) -> None:
         kept = await self._in_thread(self._outbox.kept)
         memory = kept.memory
+        self._means.watchdog.begin(memory.pop(PAGE, b""))
         if not memory:
             self._desk = Desk(self._means.terms, Memory(position=kept.position, number=kept.number))
         else:
@@ -216,11 +221,14 @@ class _Session:
         self._desk.skip(fresh.read)
         if fresh.clock is not None and not behind:
             self._desk.advance(self._due(now))
+        notices = await self._in_thread(partial(self._means.watchdog.look, self._outbox, fresh, self._standing))
+        for notice in notices:
+            self._desk.announce(self._lanes.lanes_ns(now), notice.text, well=notice.well, but=notice.but)
         new = self._desk.collect()
-        if self._desk.position == before and not new.alerts and not asked.answers:
+        if self._desk.position == before and not new.alerts and not asked.answers and not notices:
             return False
         posts = await asyncio.to_thread(self._posts, new.messages, now)
-        changed = self._desk.changed()
+        changed = self._desk.changed() | (self._means.watchdog.page() if notices else {})
         decision = decided(asked, self._desk.position, now, memory=changed, alerts=new.alerts, posts=posts)
         await self._in_thread(partial(self._outbox.commit, decision))
         posts += await self._in_thread(partial(self._outbox.some, asked.retries)) if asked.retries else []
@@ -250,9 +258,11 @@ class _Session:
         return [self._post(message, now) for message in messages]  # in a thread: a long digest takes its time
 
     def _post(self, message: Message, now: int) -> Post:
+        where = origin(self._source, message, live=self._lanes.live)
         try:
-            letter = self._means.writer.write(message)
-            first = None if message.kind == "digest" else lead(message).id
+            words = [] if message.kind == "health" else origin_words(where, message.at)
+            letter = self._means.writer.write(replace(message, note=" ".join([*words, message.note]).strip()))
+            first = lead(message).id if message.alerts and message.kind != "digest" else None
         except Exception as error:  # noqa: BLE001  # whatever an anomaly holds, one that cannot be worded stops no other
             telemetry.log(telemetry.UNWORDED, message=message.number, error=error)
             letter, first = self._means.writer.bare(message), None
@@ -266,10 +276,14 @@ class _Session:
             message.kind,
             message.at,
             now,
-            replace(letter, key=key, subject=f"{badge(self._source, live=self._lanes.live)}{old}{letter.subject}"),
-            min((alert.anomaly.severity for alert in message.alerts), key=SEVERITIES.index),
+            replace(letter, key=key, subject=f"{badge(where)}{old}{letter.subject}"),
+            _severity(message),
             first,
         )
+
+    @property
+    def _standing(self) -> list[ChannelRow]:
+        return [sender.row for sender in self._senders.values()]
 
     def _sample(self, channel: str, now: int) -> Post:
         message = Message(0, channel, "sample", now, ())
@@ -285,14 +299,43 @@ class _Session:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-def badge(source: Source | None, *, live: bool) -> str:
-    """Say in front of a message that it is about no live market, so that nobody acts on it.
+def _severity(message: Message) -> Severity | None:
+    if message.kind == "health":
+        return None if message.well else "high"
+    return min((alert.anomaly.severity for alert in message.alerts), key=SEVERITIES.index)
+
+
+def origin(source: Source | None, message: Message, *, live: bool) -> Sequence[str]:
+    """Tell what keeps a message from being about a live market: "Simulated", "Replay", both or neither.
 
     Parameters
     ----------
     live
         The lanes live when we do: through Kafka, a tape is known by nothing else.
     """
-    if source is not None and source.seed is not None:
-        return "[Simulated] "
-    return "[Replay] " if not live or (source is not None and source.kind == "tape") else ""
+    made_up = source is not None and (source.kind == SIMULATED or source.seed is not None)
+    made_up = made_up or any(alert.anomaly.venue == SIMULATED for alert in message.alerts)
+    replayed = not live or (source is not None and source.kind == "tape")
+    return [word for word, holds in (("Simulated", made_up), ("Replay", replayed)) if holds]
+
+
+def badge(where: Sequence[str]) -> str:
+    """Say in front of a message that it is about no live market, so that nobody acts on it.
+
+    >>> badge(["Simulated", "Replay"]), badge([])
+    ('[Simulated, Replay] ', '')
+    """
+    return f"[{', '.join(where)}] " if where else ""
+
+
+def origin_words(where: Sequence[str], at: int) -> list[str]:
+    """Say the same in sentences; `at` is the lanes' clock, ns.
+
+    >>> origin_words(["Replay"], 1_760_100_000_000_000_000)
+    ['Replay of 2025-10-10: nothing of this happens now.']
+    """
+    said = {
+        "Simulated": "Simulated: no real market moved.",
+        "Replay": f"Replay of {clock(at, '%Y-%m-%d')}: nothing of this happens now.",
+    }
+    return [said[word] for word in where]

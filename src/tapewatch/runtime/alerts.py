@@ -20,6 +20,7 @@ from tapewatch.dispatch.chart import chart
 from tapewatch.dispatch.config import AlertsConfig, ChannelConfig
 from tapewatch.dispatch.message import Writer
 from tapewatch.dispatch.retry import Receipt
+from tapewatch.dispatch.selfwatch import Watch
 from tapewatch.dispatch.stages import Terms
 from tapewatch.errors import before_it_runs
 from tapewatch.model import NS, Lane
@@ -27,6 +28,7 @@ from tapewatch.runtime import ports
 from tapewatch.runtime.alerting import Alerting, Means
 from tapewatch.runtime.process import Process, Say
 from tapewatch.runtime.sender import SEND_S, Sending
+from tapewatch.runtime.watchdog import Heartbeat, Watchdog
 from tapewatch.store import log
 from tapewatch.store.bars import read_bars
 from tapewatch.store.outbox import Outbox
@@ -75,7 +77,8 @@ async def serve(settings: Settings, say: Say) -> None:
             say("links", _reach(settings.alerts.dashboard_url))
         alerting = Alerting(means)
         health = process.serve_health(server, alerting.describe, alerting.trouble)
-        await process.together(_until_stopped(process, alerting, outbox), [health])
+        watching = means.watchdog.run(alerting.trouble, lambda: alerting.away)
+        await process.together(_until_stopped(process, alerting, outbox), [health, watching])
         say("stopped", "what is not delivered yet is in the outbox")
 
 
@@ -116,7 +119,11 @@ def prepare(settings: Settings, clock: SystemClock, say: Say) -> Means:
     writer = Writer(templates, config.dashboard_url)
     channels = [(Channel.open(each, os.environ, settings.place), each.takes) for each in config.channels]
     terms = [terms_of(config, each) for each in config.channels]
-    return Means(partial(Outbox.open, settings.db), channels, terms, writer, draw, clock, say, config.keep_trying_s)
+    heartbeat = Heartbeat(config.heartbeat(os.environ), say)
+    told = [channel for channel, _ in channels]
+    watchdog = Watchdog(Watch(round(config.ill_after_s * NS)), heartbeat, told, writer, clock, say)
+    open_outbox = partial(Outbox.open, settings.db)
+    return Means(open_outbox, channels, terms, writer, draw, clock, say, config.keep_trying_s, watchdog)
 
 
 def send_sample(settings: Settings, name: str | None) -> Iterator[tuple[Sending, Receipt, float]]:

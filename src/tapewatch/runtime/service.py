@@ -79,8 +79,8 @@ class Service:
         self._fresh = fresh
         self._say = say
         self._process = Process(say)
-        self._tells = settings.alerts is not None and bool(settings.alerts.channels)
-        if settings.alerts is not None and settings.alerts.channels:
+        self._tells = settings.alerts is not None and settings.alerts.tells
+        if settings.alerts is not None and settings.alerts.tells:
             from tapewatch.runtime import alerts  # it takes a second to load, for who has channels alone
 
             alerts.check(alerts.Settings(settings.run.db, settings.alerts, settings.alerts_place))

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, func, select
 from tapewatch.model import Anomaly
 from tapewatch.store import schema
 from tapewatch.store.migrations import migrations
-from tapewatch.store.records import ALERTING, Clock, LoggedChange, Request, Source
-from tapewatch.store.values import anomaly_of
+from tapewatch.store.records import ALERTING, Clock, FeedRow, LoggedChange, Request, Source
+from tapewatch.store.values import anomaly_of, feed_row
 
 ANOMALY = [schema.anomalies.c[name] for name in Anomaly.__struct_fields__]
 """The columns of an anomaly, for `values.anomaly_of`."""
@@ -52,6 +52,11 @@ def clock(connection: Connection) -> Clock | None:
     """Read the two clocks of the last commit; None before the first one."""
     text = meta(connection, "clock")
     return None if text is None else msgspec.json.decode(text, type=Clock)
+
+
+def feed(connection: Connection) -> list[FeedRow]:
+    """Read every lane's state and counters, as the last commit left them."""
+    return [feed_row(row) for row in connection.execute(select(schema.feed))]
 
 
 def state(connection: Connection, name: str) -> bytes | None:

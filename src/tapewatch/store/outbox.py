@@ -35,7 +35,7 @@ DAY_NS = 86_400 * NS
 BEAT = "alerting"
 """Key in the table ``meta`` of the moment at which alerting was there last, ns by our clock."""
 
-VERDICTS = {"symbol": "sent", "market": "grouped", "digest": "digest"}
+VERDICTS = {"symbol": "sent", "market": "grouped", "digest": "digest", "health": "sent"}
 """What an alert's verdict is once a message of a kind that names it was accepted."""
 
 

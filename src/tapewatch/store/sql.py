@@ -35,7 +35,6 @@ from tapewatch.store.values import (
     anomaly_values,
     bar_values,
     change_values,
-    feed_row,
     feed_values,
     quarantined_values,
     storable,
@@ -267,7 +266,7 @@ class Store:
     def feed(self) -> list[FeedRow]:
         """Return every lane's state and counters."""
         with self._reading() as connection:
-            return [feed_row(row) for row in connection.execute(select(schema.feed))]
+            return log.feed(connection)
 
     def changes_after(self, seq: int, limit: int = 1_000) -> list[LoggedChange]:
         """Return entries of the log of changes above `seq`, at most `limit`, in order."""
