@@ -312,7 +312,7 @@ class Venue:
         return []
 
     def status(self) -> dict[Lane, LaneStatus]:
-        return {BTC: LaneStatus("live")}
+        return {}
 
     def now_ns(self) -> int:
         return time.time_ns()

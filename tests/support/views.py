@@ -60,7 +60,10 @@ def anomaly(ident: str, *, ago_s: float = 60, held_s: float = 30, ended: bool = 
         "history": False,
         "explain": "LINK-USD fell 2.81 % in 0.9 s, from 19.385 to 18.841 (limit 0.25 % in 10 s)",
     }
-    return Anomaly(**plain | fields)
+    merged = plain | fields
+    if merged["kind"] == "market":  # as it is where nothing it is compared with is old
+        merged.setdefault("size", abs(merged["peak_observed"]) / merged["threshold"])
+    return Anomaly(**merged)
 
 
 def silence(ident: str, symbol: str, *, ago_s: float, seconds: float = 47.0, ended: bool = False) -> Anomaly:

@@ -98,6 +98,8 @@ def test_a_row_has_all_the_words(client):
         "reason": "in message 1",
         "message": 1,
         "delivery": "sent",
+        "size": 11.24,
+        "muted": False,
     }
 
 
@@ -133,7 +135,7 @@ def test_all_of_the_page_but_the_list(client):
         ("desk", "failing", 1),
         ("phone", "working", 0),
     ]
-    assert found["channels"][1]["accepted"] == "last accepted 21:32:08"
+    assert found["channels"][1]["accepted"] == "last accepted 40 s ago"
     assert [(each["number"], each["error"], each["text"]) for each in found["undelivered"]] == [
         (2, "HTTP 401: bad token", "")
     ]
@@ -144,9 +146,9 @@ def test_all_of_the_page_but_the_list(client):
     ]
     (fast,) = found["precision"]
     assert (fast["type"], fast["words"], fast["judged"], fast["spans"]) == ("Fast move", "50 %", 2, [0.5])
-    assert fast["names"] == ["2025-10-10: 1 of 2 true"]
+    assert fast["names"] == ["2025-10-10: 1 of 2 real"]
     assert client.get("/api/alerting", params={"by": "week"}).json()["precision"][0]["names"] == [
-        "2025-10-06: 1 of 2 true"
+        "2025-10-06: 1 of 2 real"
     ]
 
 
@@ -190,15 +192,15 @@ def test_one_anomaly_of_any_age(client):
     assert found["mark"] is None
     cooling = client.get("/api/anomaly", params={"id": "cooling"}).json()
     assert cooling["told"] == ["phone: cooling down until 22:31:58: taken up at 21:31:48"]
-    assert cooling["mark"]["word"] == "✗ false"
+    assert cooling["mark"]["word"] == "✗ false alarm"
     assert client.get("/api/anomaly", params={"id": "low"}).json()["told"] == [], "the phone was never to be told"
     assert client.get("/api/anomaly", params={"id": "nobody"}).json() == {"row": None, "told": [], "mark": None}
 
 
 def test_what_people_said(client):
     assert [(each["anomaly"], each["word"]) for each in client.get("/api/marks").json()["marks"]] == [
-        ("told", "✓ true"),
-        ("cooling", "✗ false"),
+        ("told", "✓ real"),
+        ("cooling", "✗ false alarm"),
         ("btc", "seen"),
     ]
 

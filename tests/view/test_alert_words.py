@@ -20,26 +20,27 @@ ALERT = Alert(1, "phone", "opened", NOW, anomaly("a", escalation=2))
 
 
 def line(**fields):
-    return AlertLine(replace(ALERT, **fields), NOW, "sent" if fields.get("message") else None)
+    sent = ("sent", NOW + 5 * NS) if fields.get("message") else (None, None)
+    return AlertLine(replace(ALERT, **fields), NOW, *sent)
 
 
 @pytest.mark.parametrize(
     ("fields", "told", "why"),
     [
-        ({"verdict": "sent", "reason": "in message 3", "message": 3}, "told phone 21:32:48", ""),
+        ({"verdict": "sent", "reason": "in message 3", "message": 3}, "Sent to phone at 21:32", ""),
         (
             {"verdict": "grouped", "reason": "in message 3, about 2 symbols", "message": 3},
-            "told phone 21:32:48",
+            "Sent to phone at 21:32",
             "about 2 symbols",
         ),
         (
             {"verdict": "digest", "reason": "in message 3: the digest of 22:00", "message": 3},
-            "told phone, in a digest 21:32:48",
+            "Sent to phone in a digest at 21:32",
             "the digest of 22:00",
         ),
         (
             {"verdict": "sent", "reason": "in message 3", "message": 3, "occasion": "escalated"},
-            "told phone (4×) 21:32:48",
+            "Sent to phone at 21:32 (4×)",
             "",
         ),
         (
@@ -131,3 +132,11 @@ def test_everything_that_is_wrong_is_in_the_longer_words():
 def test_how_far_a_message_has_come(fields, words):
     post = Post(1, "phone", "symbol", NOW, NOW, Letter("k", "s", "t", "m", "h"))
     assert delivery_words(replace(post, **fields), NOW) == words
+
+
+def test_on_a_replay_the_times_of_a_message_are_the_tape_s():
+    a_year = 365 * 86_400 * NS
+    post = Post(1, "phone", "symbol", NOW, NOW + a_year, Letter("k", "s", "t", "m", "h"))
+    accepted = replace(post, state="sent", attempts=1, done_ts=NOW + a_year + 3 * NS)
+    assert delivery_words(accepted, NOW) == "accepted 21:32:51, first try"
+    assert delivery_words(accepted, NOW + 86_400 * NS) == "accepted 10-10 21:32:51, first try"

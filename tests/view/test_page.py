@@ -7,6 +7,7 @@ from tapewatch.store.records import Commit
 from tapewatch.view.dashboard import PAGE
 from tapewatch.view.services import Services, provide
 from tapewatch.view.theme import palette
+from tapewatch.words import RULES
 
 PARTS = ["top", "chart", "log", "rail", "alerts", "foot"]
 
@@ -43,6 +44,7 @@ def test_the_page_as_it_is_first_seen(page):
         "directions": [],
         "one": False,
         "recency": 3_600,
+        "size": 0.0,
     }
     assert data(page)["display"] == {"line": False, "colour": False, "bands": True, "mean": 20, "sigmas": 2.0}
     assert data(page)["palettes"]["light"] == palette("light")
@@ -69,6 +71,7 @@ def test_all_parts_are_told_the_same(page):
         ({"direction": "Down"}, {"directions": ["down"]}),
         ({"type": ["Fast move", "Missing trades"]}, {"rules": ["pct_spike", "tape_gap"]}),
         ({"last": "7 d"}, {"recency": 604_800}),
+        ({"size": "≥ 4×"}, {"size": 4.0}),
     ],
 )
 def test_the_url_chooses(page, query, expected):
@@ -80,7 +83,8 @@ def test_the_url_chooses(page, query, expected):
 
 
 @pytest.mark.parametrize(
-    "query", [{"severity": ["<script>"]}, {"last": "1 year"}, {"type": ["x"]}, {"mean": "a"}, {"sigma": "99"}]
+    "query",
+    [{"severity": ["<script>"]}, {"last": "1 year"}, {"type": ["x"]}, {"mean": "a"}, {"sigma": "99"}, {"size": "big"}],
 )
 def test_a_url_with_nonsense_shows_the_page_all_the_same(page, query):
     for name, value in query.items():
@@ -98,12 +102,14 @@ def test_choices_one_after_the_other(page):
     widget(page, "direction").set_value("Up").run()
     widget(page, "type").set_value(["Volatility breakout"]).run()
     widget(page, "last").set_value("24 h").run()
+    widget(page, "size").set_value("≥ 8×").run()
     assert wanted(page) == {
         "severities": ["high"],
         "rules": ["vol_breakout"],
         "directions": ["up"],
         "one": False,
         "recency": 86_400,
+        "size": 8.0,
     }
     widget(page, "severity").set_value([]).run()
     assert wanted(page)["severities"] == [], "nothing chosen lists nothing"
@@ -122,7 +128,13 @@ def test_how_the_chart_is_drawn(page):
 def test_how_many_types_are_chosen_is_said_on_the_button(page):
     page.query_params["type"] = ["Fast move", "Missing trades"]
     page.run()
-    assert any(each.proto.popover.label == "2 of 6 types" for each in page.get("popover"))
+    assert any(each.proto.popover.label == f"2 of {len(RULES)} types" for each in page.get("popover"))
+
+
+def test_which_size_is_chosen_is_said_on_the_button(page):
+    page.query_params["size"] = "≥ 4×"
+    page.run()
+    assert any(each.proto.popover.label == "≥ 4×" for each in page.get("popover"))
 
 
 def test_files_are_offered(page):

@@ -4,7 +4,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.plans import of_sqlite, plans
-from support.views import BTC, LINK, NOW, SOME, anomaly, bars_of, build, clock, feed_row, looking, opened
+from support.views import BTC, LINK, NOW, SOME, anomaly, bars_of, build, clock, feed_row, looking, opened, silence
 from tapewatch.model import NS, Anomaly, Lane
 from tapewatch.store import log
 from tapewatch.store.bars import CHART, fold, read_bars
@@ -84,6 +84,7 @@ def test_filter(conn, wanted, expected):
         directions=st.lists(st.sampled_from(["up", "down"]), unique=True).map(tuple),
         symbols=st.lists(st.sampled_from(["BTC-USD", "LINK-USD"]), unique=True).map(tuple),
         recency_s=st.sampled_from([None, 60, 119, 120, 121, 86_400]),
+        min_size=st.sampled_from([0.0, 2.0, 3.0, 8.0, 11.2, 12.0]),
     )
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
@@ -91,6 +92,50 @@ def test_a_list_its_count_and_the_filter_agree(conn, wanted):
     expected = {each.id for each in SOME if wanted.matches(each, NOW)}
     assert set(ids(queries.anomalies(conn, wanted, NOW, limit=100))) == expected
     assert queries.counts(conn, wanted, NOW).total == len(expected)
+
+
+SIZED = (
+    anomaly("small", ago_s=10, size=1.2),
+    anomaly("old-and-large", ago_s=3_500, size=30.0),
+    anomaly("middle", ago_s=20, size=4.0, severity="low", rule="mean_reversion_break"),
+    anomaly("open", ago_s=4_000, size=9.0, ended=False),
+    silence("silent", "LINK-USD", ago_s=5),
+)
+
+
+def test_the_largest_come_first_and_a_feed_s_last(database):
+    with looking(database.url, Commit(clock(), changes=opened(*SIZED))) as conn:
+        everything = queries.largest(conn, Filter(), NOW, limit=10)
+        assert ids(everything) == ["old-and-large", "open", "middle", "small", "silent"]
+        assert ids(queries.largest(conn, Filter(), NOW, limit=2)) == ["old-and-large", "open"]
+
+
+@pytest.mark.parametrize(("least", "listed"), [(2.0, 3), (4.0, 3), (8.0, 2), (31.0, 0)])
+def test_a_size_is_a_filter_and_a_feed_has_none(database, least, listed):
+    with looking(database.url, Commit(clock(), changes=opened(*SIZED))) as conn:
+        wanted = Filter(min_size=least)
+        assert len(queries.anomalies(conn, wanted, NOW, limit=10)) == listed
+        assert {each.id for each in SIZED if wanted.matches(each, NOW)} == set(
+            ids(queries.anomalies(conn, wanted, NOW, limit=10))
+        )
+        assert queries.counts(conn, wanted, NOW).total == listed
+
+
+def test_how_many_are_so_large_is_counted_by_severity_whatever_size_is_chosen(database):
+    with looking(database.url, Commit(clock(), changes=opened(*SIZED))) as conn:
+        for least in (0.0, 8.0):
+            sizes = queries.counts(conn, Filter(min_size=least), NOW).sizes
+            assert sizes == {"high": (2, 2, 2), "medium": (0, 0, 0), "low": (1, 1, 0)}
+
+
+def test_an_hour_lists_what_opened_in_it_and_nothing_that_was_open_before(database):
+    end = NOW - 1_800 * NS
+    wanted = Filter(recency_s=3_600, until_ns=end)
+    with looking(database.url, Commit(clock(), changes=opened(*SIZED))) as conn:
+        assert ids(queries.anomalies(conn, wanted, NOW, limit=10)) == ["old-and-large", "open"]
+        before = Filter(recency_s=1_800, until_ns=end)
+        assert ids(queries.anomalies(conn, before, NOW, limit=10)) == ["old-and-large"]
+        assert [each.id for each in SIZED if before.matches(each, NOW)] == ["old-and-large"]
 
 
 def test_pages_are_disjoint_and_complete(conn):

@@ -4,10 +4,11 @@ import pytest
 from support.views import BTC, LINK, MARKET_RULES, NOW, anomaly, build, clock, feed_row, opened, silence
 from tapewatch.model import NS
 from tapewatch.store.records import Commit, Source
+from tapewatch.view.panel_wire import tally, watch_rows
 from tapewatch.view.queries import Counts, Filter
 from tapewatch.view.status import status, watchlist
 from tapewatch.view.verdict import verdict
-from tapewatch.view.wire import ENCODER, Subscription, now_picture, row, tally, trouble, watch_rows
+from tapewatch.view.wire import ENCODER, Subscription, now_picture, row, trouble
 
 TAPE = Source("tape", "day.csv.gz")
 
@@ -152,9 +153,9 @@ def test_watch_list(tmp_path):
 
 
 def test_no_severity_chosen_counts_nothing_but_shows_what_there_is():
-    counted = Counts(5, {"high": 2, "medium": 3, "low": 0}, {"pct_spike": 5}, {"up": 1, "down": 4})
+    counted = Counts(5, {"high": 2, "medium": 3, "low": 0}, {"pct_spike": 5}, {"up": 1, "down": 4}, {"high": (1, 1, 0)})
     hours = tally(counted, msgspec.json.decode(b"[]"), nothing=True)
-    assert (hours.total, hours.rules, hours.severities) == (0, {"pct_spike": 0}, counted.severities)
+    assert (hours.total, hours.rules, hours.sizes) == (0, {"pct_spike": 0}, counted.sizes)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,9 @@ def top(
         float | None, typer.Option(help="Looks at the database a second, 0.1 to 4.", show_default="2")
     ] = None,
     light: Annotated[bool, typer.Option("--light", help="Colours for a light room.")] = False,
+    min_size: Annotated[
+        float, typer.Option("--min-size", min=0, help="Only what is at least so many times its limit.")
+    ] = 0.0,
     once: Annotated[
         bool, typer.Option("--once", help="Print one snapshot and end; so it does where the output is a pipe.")
     ] = False,
@@ -49,7 +52,12 @@ def top(
     given = given.with_flags("top", hz=hz, theme="light" if light else None)
     chosen = given.section("top", command.TopConfig)
     wanted = filter_of(
-        severities=severity or (), types=type_ or (), directions=direction or (), symbols=symbol or (), last=last
+        severities=severity or (),
+        types=type_ or (),
+        directions=direction or (),
+        symbols=symbol or (),
+        last=last,
+        min_size=min_size,
     )
     db = given.plain("run").get("db", command.DEFAULT_DB)
     reader = Store.read(db)

@@ -17,7 +17,6 @@ from tapewatch.errors import ConfigError, FeedError, StoreError
 from tapewatch.model import SIMULATED
 from tapewatch.runtime import ports, postgres
 from tapewatch.runtime.broker import Broker
-from tapewatch.runtime.health import PARTLY
 from tapewatch.runtime.opening import TAPE
 from tapewatch.runtime.supervise import OURS
 from tapewatch.store.sql import Store
@@ -233,7 +232,7 @@ async def trouble(probe: str, home: Path, kafka: KafkaConfig) -> str | None:
     Returns
     -------
     str | None
-        Why it is not healthy; None when it is, if only for some of its lanes.
+        Why it is not healthy; None when it is.
     """
     if probe.startswith("kafka://"):
         config = msgspec.structs.replace(kafka, brokers=probe.removeprefix("kafka://"))
@@ -248,8 +247,7 @@ async def trouble(probe: str, home: Path, kafka: KafkaConfig) -> str | None:
     if answer.is_success:
         return None
     try:
-        said = answer.json()
-        return None if said["status"] == PARTLY else str(said["reason"])
+        return str(answer.json()["reason"])
     except (ValueError, KeyError, TypeError):
         return f"{probe} answers with {answer.status_code}"
 

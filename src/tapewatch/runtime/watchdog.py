@@ -6,6 +6,7 @@ is a secret, and stands in no log and no error.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
@@ -103,9 +104,7 @@ class Watchdog:
     channels, writer
         Of alerting, for what must be said without a database.
     clock
-        Moments and durations.
-    ticks
-        Instead of its durations, ns.
+        Wall time; `ticks` is the monotonic one, ns.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class Watchdog:
         clock: Clock,
         say: Say,
         *,
-        ticks: Callable[[], int] | None = None,
+        ticks: Callable[[], int] = time.monotonic_ns,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._watch = watch
@@ -126,7 +125,7 @@ class Watchdog:
         self._writer = writer
         self._clock = clock
         self._say = say
-        self._ticks = ticks or clock.monotonic_ns
+        self._ticks = ticks
         self._sleep = sleep
         self._looked: int | None = None
         self._called: int | None = None

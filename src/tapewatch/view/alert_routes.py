@@ -146,13 +146,14 @@ def _lists(reader: Reader, clock: Callable[[], int]) -> list[BaseRoute]:
 
 def _single(reader: Reader, clock: Callable[[], int]) -> list[BaseRoute]:
     def message(wish: MessageWish) -> Response:
-        story = None
+        story, now_ns = None, 0
         if reader.ready():
             with reader.connect() as conn:
                 story = alerts.message(conn, wish.number)
+                now_ns = alerts.lanes_ns(conn, clock())
         if story is None:
             return as_json({"error": f"there is no message {wish.number}"}, 404)
-        return as_json(story_picture(story, clock()))
+        return as_json(story_picture(story, now_ns))
 
     def anomaly(wish: AnomalyWish) -> Response:
         # Also one that nobody knows is an answer: an address may lead to a database that has been replaced.

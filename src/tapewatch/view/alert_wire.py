@@ -1,7 +1,7 @@
 """What dashboard and browser say to each other about alerting, with the words in it, so that the browser only draws.
 
-In: what `alerts` and `marks` found. Out: frozen values ready to be encoded. Times are seconds since the epoch, float64:
-`at`, `since` and `until` by the lanes' clock, all others by ours.
+In: what `alerts` and `marks` found. Out: frozen values ready to be encoded. Times are seconds since the epoch, float64,
+by the lanes' clock, and so are times of day in words: on a replay ours would say something else beside them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from tapewatch.alert import DeliveryState, Label, Mark, Occasion, Silence
-from tapewatch.figures import clock, day_clock, number
+from tapewatch.figures import clock, day_clock, duration, number
 from tapewatch.model import NS, Direction, Severity
 from tapewatch.store.records import Attempt, Post
 from tapewatch.view.alert_words import (
@@ -26,7 +26,15 @@ from tapewatch.view.alert_words import (
     told_words,
     why_words,
 )
-from tapewatch.view.alerts import AlertLine, ChannelLine, MessageLine, MessageStory, Outcome, Standing
+from tapewatch.view.alerts import (
+    AlertLine,
+    ChannelLine,
+    MessageLine,
+    MessageStory,
+    Outcome,
+    Standing,
+    on_lanes_clock,
+)
 from tapewatch.view.marks import Precision, in_all
 from tapewatch.view.wire import Row, Tone
 from tapewatch.words import RULES, peak_words
@@ -65,6 +73,8 @@ class AlertPicture(Struct, frozen=True):
         The same in full, to ask for the page that follows.
     peak
         As the anomaly stood then.
+    muted
+        Whether its like was told lately; many of these in a row are folded into one.
     word, why
         "cooling down", "until 22:31:48: taken up at 21:31:48"; `reason` is both in full.
     """
@@ -88,6 +98,8 @@ class AlertPicture(Struct, frozen=True):
     reason: str
     message: int | None
     delivery: DeliveryState | None
+    size: float | None
+    muted: bool
 
 
 def alert_picture(line: AlertLine) -> AlertPicture:
@@ -113,6 +125,8 @@ def alert_picture(line: AlertLine) -> AlertPicture:
         reason=alert.reason,
         message=alert.message,
         delivery=line.delivery,
+        size=None if anomaly.kind == "feed" else anomaly.size,
+        muted=line.outcome == "held back" and alert.verdict not in ("silenced", "held"),
     )
 
 
@@ -146,14 +160,14 @@ class MessagePicture(Struct, frozen=True):
 
 
 def message_picture(
-    post: Post, alerts: int, wall_ns: int, attempts: Iterable[Attempt] = (), *, text: bool = True
+    post: Post, alerts: int, now_ns: int, attempts: Iterable[Attempt] = (), *, text: bool = True
 ) -> MessagePicture:
     """Put a message into words.
 
     Parameters
     ----------
-    wall_ns
-        Our clock.
+    now_ns
+        By the lanes' clock.
     text
         With what it says in full.
     """
@@ -164,20 +178,23 @@ def message_picture(
         subject=post.letter.subject,
         text=post.letter.text if text else "",
         state=post.state,
-        delivery=delivery_words(post, wall_ns),
+        delivery=delivery_words(post, now_ns),
         error=post.error,
         attempts=tuple(
             AttemptPicture(
-                day_clock(each.tried_ts, wall_ns), f"{number(each.took_ms, 0)} ms", each.accepted, each.outcome
+                day_clock(on_lanes_clock(each.tried_ts, post.at, post.made_ts), now_ns),
+                f"{number(each.took_ms, 0)} ms",
+                each.accepted,
+                each.outcome,
             )
             for each in attempts
         ),
     )
 
 
-def story_picture(story: MessageStory, wall_ns: int) -> MessagePicture:
+def story_picture(story: MessageStory, now_ns: int) -> MessagePicture:
     """Put a message with its attempts into words."""
-    return message_picture(story.post, len(story.alerts), wall_ns, story.attempts)
+    return message_picture(story.post, len(story.alerts), now_ns, story.attempts)
 
 
 class ChannelPicture(Struct, frozen=True):
@@ -195,12 +212,12 @@ class ChannelPicture(Struct, frozen=True):
 
 
 def channel_picture(line: ChannelLine, wall_ns: int) -> ChannelPicture:
-    """Put a channel into words."""
+    """Put a channel into words: how long ago, not when, which would be by our clock and not that of the list."""
     row_ = line.row
-    since = "" if row_.state == "unused" else f"since {day_clock(row_.since_ts, wall_ns)}"
+    since = "" if row_.state == "unused" else f"for {duration((wall_ns - row_.since_ts) / NS)}"
     accepted = "nothing accepted yet"
     if row_.accepted_ts is not None:
-        accepted = f"last accepted {day_clock(row_.accepted_ts, wall_ns)}"
+        accepted = f"last accepted {duration((wall_ns - row_.accepted_ts) / NS)} ago"
     return ChannelPicture(
         name=row_.name,
         service=row_.service,
@@ -279,7 +296,7 @@ def precision_pictures(found: Sequence[Precision]) -> tuple[PrecisionPicture, ..
                 judged=whole.judged,
                 expected=whole.expected,
                 spans=tuple(span.share for span in spans),
-                names=tuple(f"{clock(span.start, '%Y-%m-%d')}: {span.true} of {span.judged} true" for span in spans),
+                names=tuple(f"{clock(span.start, '%Y-%m-%d')}: {span.true} of {span.judged} real" for span in spans),
             )
         )
     return tuple(pictures)
@@ -346,7 +363,7 @@ def overview(
     return Overview(
         standing=standing_picture(now),
         channels=tuple(channel_picture(each, wall_ns) for each in now.channels),
-        undelivered=tuple(message_picture(each.post, each.alerts, wall_ns, text=False) for each in undelivered),
+        undelivered=tuple(message_picture(each.post, each.alerts, now.lanes_ns, text=False) for each in undelivered),
         undelivered_in_all=now.undelivered,
         silences=tuple(sorted(pictures, key=lambda each: order[each.state])),
         precision=precision_pictures(precision),

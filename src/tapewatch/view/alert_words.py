@@ -1,16 +1,17 @@
 """What is said of alerting in few words, the same in both dashboards.
 
-In: values of `alerts` and `marks`. Out: plain text; times of day are UTC.
+In: values of `alerts` and `marks`. Out: plain text; times of day are UTC and by the lanes' clock, which on a replay is
+not ours: one list has one clock.
 """
 
 from typing import Final, Literal
 
 from tapewatch.alert import Alert, Label, Silence
 from tapewatch.dispatch.phrases import count_words
-from tapewatch.figures import clock, day_clock, duration, number
+from tapewatch.figures import day_clock, duration, number
 from tapewatch.model import NS
 from tapewatch.store.records import Post
-from tapewatch.view.alerts import AlertLine, Standing
+from tapewatch.view.alerts import AlertLine, Standing, on_lanes_clock
 from tapewatch.view.wire import Tone
 from tapewatch.words import RULES
 
@@ -30,8 +31,8 @@ OUTCOME_WORDS: Final[dict[str | None, str]] = {
 """Verdict → a word or two for a column."""
 
 LABEL_WORDS: Final[dict[Label | None, str]] = {
-    "true": "✓ true",
-    "false": "✗ false",
+    "true": "✓ real",
+    "false": "✗ false alarm",
     "expected": "= expected",
     None: "seen",
 }
@@ -54,11 +55,13 @@ def why_words(line: AlertLine) -> str:
 
 
 def told_words(line: AlertLine) -> str:
-    """Say in a few words what became of an alert of an anomaly: "told phone 14:58:03", "desk: cooling down"."""
+    """Say in a few words what became of an alert of an anomaly: "Sent to phone at 14:58", "desk: cooling down"."""
     alert, word = line.alert, OUTCOME_WORDS[line.alert.verdict]
     about = "" if alert.occasion == "opened" else f" ({occasion_words(alert)})"
     if line.outcome == "told":
-        return f"{word.replace('told', f'told {alert.channel}', 1)}{about} {clock(line.judged_ts)}"
+        digest = " in a digest" * (alert.verdict == "digest")
+        at = day_clock(alert.at if line.sent_ts is None else line.sent_ts, alert.at)
+        return f"Sent to {alert.channel}{digest} at {at[: -len(':00')]}{about}"
     if line.outcome == "waiting" or alert.occasion != "opened":
         return f"{alert.channel}{about}: {word if line.outcome != 'waiting' else f'waiting, {alert.reason}'}"
     return f"{alert.channel}: {alert.reason}"
@@ -112,10 +115,16 @@ def standing_words(now: Standing) -> tuple[Tone, str, str]:
     return tone, parts[0][0], "; ".join(more for _, more in parts)
 
 
-def delivery_words(post: Post, wall_ns: int) -> str:
-    """Say how far a message has come."""
+def delivery_words(post: Post, now_ns: int) -> str:
+    """Say how far a message has come.
+
+    Parameters
+    ----------
+    now_ns
+        By the lanes' clock; times of another day are said with their date.
+    """
     tries = f"{number(post.attempts, 0)} {'try' if post.attempts == 1 else 'tries'}"
-    when = "" if post.done_ts is None else f" {day_clock(post.done_ts, wall_ns)}"
+    when = "" if post.done_ts is None else f" {day_clock(on_lanes_clock(post.done_ts, post.at, post.made_ts), now_ns)}"
     if post.state == "sent":
         return f"accepted{when}, {'first try' if post.attempts == 1 else tries}"
     if post.done_ts is not None:
@@ -123,4 +132,5 @@ def delivery_words(post: Post, wall_ns: int) -> str:
         return f"given up{when}{f' after {tries}' if post.attempts else ', never tried'}{dismissed}"
     if not post.attempts:
         return "waiting for its first try"
-    return f"not accepted yet, {tries}; next {day_clock(post.next_try_ts, wall_ns)}"
+    due = on_lanes_clock(post.next_try_ts, post.at, post.made_ts)
+    return f"not accepted yet, {tries}; next {day_clock(due, now_ns)}"

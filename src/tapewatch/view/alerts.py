@@ -24,7 +24,7 @@ from tapewatch.alert import TOLD, Alert, DeliveryState, Silence, Verdict
 from tapewatch.model import NS, Anomaly
 from tapewatch.store import log, outbox, schema
 from tapewatch.store.outbox import BEAT, POSITION, posts
-from tapewatch.store.records import Attempt, ChannelRow, Post
+from tapewatch.store.records import LIVE_NS, Attempt, ChannelRow, Post
 
 AL, ME, CH = schema.alerts.c, schema.messages.c, schema.changes.c
 
@@ -73,11 +73,14 @@ class AlertLine(Struct, frozen=True):
         When verdict or reason changed last, ns by our clock.
     delivery
         How the message that names it stands; None where none does.
+    sent_ts
+        When that message was accepted, or given up, ns by the lanes' clock; None before, and where there is none.
     """
 
     alert: Alert
     judged_ts: int
     delivery: DeliveryState | None = None
+    sent_ts: int | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -233,6 +236,17 @@ def lanes_ns(conn: Connection, wall_ns: int) -> int:
     return wall_ns if clock is None else clock.lanes_ns(wall_ns)
 
 
+def on_lanes_clock(ts: int, at: int, made_ts: int) -> int:
+    """Tell when something happened to a message, ns by the lanes' clock, where `ts` is ours.
+
+    Parameters
+    ----------
+    at, made_ts
+        When it was decided by the lanes' clock, and made by ours: far apart on a replay, where they are one moment.
+    """
+    return ts if abs(made_ts - at) < LIVE_NS else at + ts - made_ts
+
+
 def standing(conn: Connection, wall_ns: int) -> Standing:
     """Read how alerting stands; cheap enough for twice a second.
 
@@ -294,7 +308,7 @@ def _undone(conn: Connection) -> dict[tuple[str, str], int]:
 
 def _lines() -> Select[Any]:
     return (
-        select(schema.alerts, CH.record, ME.state.label("delivery"))
+        select(schema.alerts, CH.record, ME.state.label("delivery"), ME.at.label("decided"), ME.made_ts, ME.done_ts)
         .join(schema.changes, CH.seq == AL.change_seq)
         .outerjoin(schema.messages, ME.number == AL.message)
     )
@@ -311,7 +325,8 @@ def _line(row: Row[Any]) -> AlertLine:
         row.reason,
         row.message,
     )
-    return AlertLine(alert, row.judged_ts, row.delivery)
+    sent_ts = None if row.done_ts is None else on_lanes_clock(row.done_ts, row.decided, row.made_ts)
+    return AlertLine(alert, row.judged_ts, row.delivery, sent_ts)
 
 
 def _choices(wanted: AlertFilter) -> list[ColumnElement[bool]]:

@@ -27,6 +27,7 @@ def filter_of(
     directions: Sequence[str] = (),
     symbols: Sequence[str] = (),
     last: str = "1h",
+    min_size: float = 0.0,
 ) -> Filter:
     """Read a filter.
 
@@ -36,6 +37,8 @@ def filter_of(
         Names of rules, or their words with hyphens: ``pct_spike`` or ``fast-move``.
     last
         ``5m``, ``1h``, ``24h``, ``7d`` and the like, or ``all``.
+    min_size
+        How many times its limit an anomaly is at least; 0 for all.
 
     Raises
     ------
@@ -49,6 +52,7 @@ def filter_of(
         directions=tuple(one_of("--direction", each.lower(), ways) for each in directions),
         symbols=tuple(each.upper() for each in symbols),
         recency_s=None if last == "all" else span_of(last, "--last", or_all=True),
+        min_size=min_size,
     )
 
 

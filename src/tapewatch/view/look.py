@@ -16,10 +16,11 @@ from tapewatch.store.sql import Reader
 from tapewatch.view import queries
 from tapewatch.view.alert_wire import StandingPicture, standing_picture
 from tapewatch.view.alerts import standing
+from tapewatch.view.panel_wire import Tally, WatchRow, tally, watch_rows
 from tapewatch.view.queries import DAY_NS, Filter, LiveBar, Place
 from tapewatch.view.status import Status, status, watchlist
 from tapewatch.view.verdict import verdict
-from tapewatch.view.wire import Now, Tally, WatchRow, now_picture, tally, trouble, watch_rows
+from tapewatch.view.wire import Now, now_picture, trouble
 
 NOWHERE = Place("", 0, 0)
 """The place of whoever has seen nothing yet, and of a database that does not exist yet."""

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
+from msgspec import structs
 
 from tapewatch.model import Direction, Severity
 from tapewatch.view.export import MIME, Form, export
-from tapewatch.view.queries import Filter
+from tapewatch.view.queries import SIZES, Filter
 from tapewatch.view.services import provided
 from tapewatch.view.theme import Mode, palette, shell_variables
 from tapewatch.words import RECENCIES, RULES, SEVERITIES, SPANS
@@ -24,6 +25,8 @@ DIRECTIONS: Final[dict[str, Direction | None]] = {"Both ways": None, "Up": "up",
 SEVERITY_WORDS: Final[dict[str, Severity]] = {severity.capitalize(): severity for severity in SEVERITIES}
 RULE_WORDS: Final = {word: rule for rule, word in RULES.items()}
 SPAN_WORDS: Final = {word: seconds for seconds, word in RECENCIES.items()}
+ANY_SIZE = "Any size"
+SIZE_WORDS: Final = {ANY_SIZE: 0.0} | {f"≥ {least}×": float(least) for least in SIZES}
 INK, COLOUR = "Light and dark", "Green and red"
 CANDLES, LINE = "Candles", "Line"
 MEAN_BARS, SIGMAS = 20, 2.0
@@ -56,12 +59,18 @@ def choices() -> Filter:
     with st.popover("All types" if not chosen else f"{chosen} of {len(RULES)} types", key="types"):
         types = st.pills("Types", list(RULE_WORDS), selection_mode="multi", key="type", bind="query-params")
         st.caption("Choose none to see all.")
+    # As with the types, the choice stands in the URL before its widget has run.
+    least = st.session_state["size"] if "size" in st.session_state else st.query_params.get("size")
+    with st.popover(least if least in SIZE_WORDS else ANY_SIZE, key="sizes"):
+        least = pick("Size", list(SIZE_WORDS), default=ANY_SIZE, key="size")
+        st.caption("How many times its limit an anomaly is. Those of a feed have no size.")
     last = pick("Recency", list(SPAN_WORDS), default=RECENCIES[3_600], key="last")
     return Filter(
         severities=tuple(SEVERITY_WORDS[word] for word in severities),
         rules=tuple(RULE_WORDS[word] for word in types),
         directions=(direction,) if direction else (),
         recency_s=SPAN_WORDS[last],
+        min_size=SIZE_WORDS[least],
     )
 
 
@@ -113,12 +122,28 @@ def shared(wanted: Filter, drawing: dict[str, Any]) -> dict[str, Any]:
             "directions": wanted.directions,
             "one": st.session_state["scope"] == ONE,
             "recency": wanted.recency_s,
+            "size": wanted.min_size,
         },
         "display": drawing,
         "palettes": {mode: palette(mode) for mode in ("dark", "light")},
         "rules": RULES,
         "spans": SPANS,
+        "sizes": [(least, word) for word, least in SIZE_WORDS.items() if least],
+        "anySize": ANY_SIZE,
+        "everywhere": ALL,
     }
+
+
+def choose() -> None:
+    """Take the choices that a count in the page leads to; words that are none of ours are left out."""
+    wanted = st.session_state["rail"].get("choose") or {}
+    single = {"scope": [ONE, ALL], "size": list(SIZE_WORDS)}
+    several = {"severity": list(SEVERITY_WORDS), "type": list(RULE_WORDS)}
+    for key, value in wanted.items():
+        if value in single.get(key, ()):
+            st.session_state[key] = value
+        elif key in several and isinstance(value, list):
+            st.session_state[key] = [word for word in several[key] if word in value]
 
 
 def page() -> None:
@@ -143,11 +168,11 @@ def page() -> None:
         seen = part("chart", "304px")(key="chart", data=data, on_symbol_change=lambda: None)
     with exports:
         symbol = seen.get("symbol") if data["filter"]["one"] else None
-        files(Filter(wanted.severities, wanted.rules, wanted.directions, (symbol,) if symbol else (), wanted.recency_s))
+        files(structs.replace(wanted, symbols=(symbol,) if symbol else ()))
     with under:
         part("log", "294px")(key="log", data=data)
     with side:
-        part("rail", "400px")(key="rail", data=data)
+        part("rail", "400px")(key="rail", data=data, on_choose_change=choose)
     with st.container(key="telling", gap=None):
         part("alerts", "400px", "alerts.css")(key="alerts", data=data)
     part("foot", "28px")(key="foot", data=data)

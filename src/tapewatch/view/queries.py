@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, case, func, select, tuple_
 
 from tapewatch.model import NS, Anomaly, Direction, Lane, Severity
 from tapewatch.store import log
@@ -38,6 +38,10 @@ class Filter(Struct, frozen=True):
     ----------
     recency_s
         Only anomalies that opened in the last so many seconds, or are still open; None for all.
+    min_size
+        Only anomalies of at least so many times their limit; those of a feed have no size. 0 for all.
+    until_ns
+        Only anomalies that opened before; `recency_s` counts back from there, and what was open then is left out.
     """
 
     severities: tuple[Severity, ...] = ()
@@ -45,6 +49,8 @@ class Filter(Struct, frozen=True):
     directions: tuple[Direction, ...] = ()
     symbols: tuple[str, ...] = ()
     recency_s: int | None = 3_600
+    min_size: float = 0.0
+    until_ns: int | None = None
 
     def matches(self, anomaly: Anomaly, now_ns: int) -> bool:
         """Tell whether an anomaly that is at hand would be listed."""
@@ -53,12 +59,15 @@ class Filter(Struct, frozen=True):
             and (not self.rules or anomaly.rule in self.rules)
             and (not self.directions or anomaly.direction in self.directions)
             and (not self.symbols or anomaly.symbol in self.symbols)
-            and (anomaly.ended_ts is None or anomaly.opened_ts >= self.since(now_ns))
+            and (not self.min_size or (anomaly.size or 0.0) >= self.min_size)
+            and (anomaly.opened_ts >= self.since(now_ns) or (anomaly.ended_ts is None and self.until_ns is None))
+            and (self.until_ns is None or anomaly.opened_ts < self.until_ns)
         )
 
     def since(self, now_ns: int) -> int:
         """Earliest opening, ns, of an anomaly that has ended and is listed."""
-        return 0 if self.recency_s is None else now_ns - self.recency_s * NS
+        end_ns = now_ns if self.until_ns is None else self.until_ns
+        return 0 if self.recency_s is None else end_ns - self.recency_s * NS
 
 
 def anomalies(
@@ -79,6 +88,15 @@ def anomalies(
         earlier = _still_open(conn, wanted, now_ns)
         found += [each for each in earlier if before is None or (each.opened_ts, each.id) < before]
     return found[:limit]
+
+
+def largest(conn: Connection, wanted: Filter, now_ns: int, limit: int) -> list[Anomaly]:
+    """List anomalies, the largest first: by how many times their limit they are; what has no size comes last."""
+    query = select(*log.ANOMALY).where(A.opened_ts >= wanted.since(now_ns), *_choices(wanted))
+    order = (func.coalesce(A.size, 0.0).desc(), A.opened_ts.desc(), A.id.desc())
+    found = [anomaly_of(row) for row in conn.execute(query.order_by(*order).limit(limit))]
+    found += _still_open(conn, wanted, now_ns)
+    return sorted(found, key=lambda each: (each.size or 0.0, each.opened_ts, each.id), reverse=True)[:limit]
 
 
 def open_anomalies(conn: Connection, before_ns: int | None = None) -> list[Anomaly]:
@@ -203,35 +221,52 @@ class Counts(Struct, frozen=True):
         Under the whole filter.
     severities, rules, directions
         Every severity, rule and direction, also those that did not happen.
+    sizes
+        How many are at least 2, 4 and 8 times their limit, of each severity.
     """
 
     total: int
     severities: dict[Severity, int]
     rules: dict[str, int]
     directions: dict[Direction, int]
+    sizes: dict[Severity, tuple[int, ...]]
+
+
+SIZES = (2, 4, 8)
+"""Sizes that a filter offers: at least so many times the limit."""
 
 
 def counts(conn: Connection, wanted: Filter, now_ns: int) -> Counts:
     """Count anomalies by severity, rule and direction."""
     everything = Filter(symbols=wanted.symbols, recency_s=wanted.recency_s)
     # Grouped by a function of it, the severity tempts SQLite no more to read a whole index in that order.
-    by = (func.lower(A.severity), A.rule, A.direction)
+    steps = sorted({*map(float, SIZES), wanted.min_size} - {0.0}, reverse=True)
+    size = case(*((A.size >= least, least) for least in steps), else_=0.0)
+    by = (func.lower(A.severity), A.rule, A.direction, size)
     recent = select(*by, func.count()).where(A.opened_ts >= wanted.since(now_ns), *_choices(everything)).group_by(*by)
-    groups: Counter[tuple[Severity, str, Direction | None]] = Counter()
+    groups: Counter[tuple[Severity, str, Direction | None, float]] = Counter()
     for *group, n in conn.execute(recent):
         groups[tuple(group)] += n
-    groups.update((each.severity, each.rule, each.direction) for each in _still_open(conn, everything, now_ns))
-    total, result = 0, Counts(0, dict.fromkeys(SEVERITIES, 0), dict.fromkeys(RULES, 0), {"up": 0, "down": 0})
-    for (severity, rule, direction), n in groups.items():
+    for each in _still_open(conn, everything, now_ns):
+        reached = next((least for least in steps if (each.size or 0.0) >= least), 0.0)
+        groups[each.severity, each.rule, each.direction, reached] += 1
+    total = 0
+    result = Counts(0, dict.fromkeys(SEVERITIES, 0), dict.fromkeys(RULES, 0), {"up": 0, "down": 0}, {})
+    sizes = {severity: [0] * len(SIZES) for severity in SEVERITIES}
+    for (severity, rule, direction, reached), n in groups.items():
         by_severity = not wanted.severities or severity in wanted.severities
         by_rule = not wanted.rules or rule in wanted.rules
         by_direction = not wanted.directions or direction in wanted.directions
+        for at, least in enumerate(SIZES):
+            sizes[severity][at] += n * (by_rule and by_direction and reached >= least)
+        if reached < wanted.min_size:
+            continue
         total += n * (by_severity and by_rule and by_direction)
         result.severities[severity] += n * (by_rule and by_direction)
         result.rules[rule] = result.rules.get(rule, 0) + n * (by_severity and by_direction)
         if direction:
             result.directions[direction] += n * (by_severity and by_rule)
-    return msgspec.structs.replace(result, total=total)
+    return msgspec.structs.replace(result, total=total, sizes={each: tuple(found) for each, found in sizes.items()})
 
 
 HISTOGRAM = np.dtype([("time", "f8"), *((severity, "i8") for severity in SEVERITIES)])
@@ -265,7 +300,9 @@ def _still_open(conn: Connection, wanted: Filter, now_ns: int) -> list[Anomaly]:
     # What is open is little, and has an index; asked together with the choices, SQLite would rather read all that is
     # old and of the right severity.
     since = wanted.since(now_ns)
-    return [each for each in open_anomalies(conn, since) if wanted.matches(each, now_ns)] if since else []
+    if not since or wanted.until_ns is not None:
+        return []
+    return [each for each in open_anomalies(conn, since) if wanted.matches(each, now_ns)]
 
 
 def _choices(wanted: Filter) -> list[ColumnElement[bool]]:
@@ -276,4 +313,7 @@ def _choices(wanted: Filter) -> list[ColumnElement[bool]]:
         (A.direction, wanted.directions),
         (A.symbol, wanted.symbols),
     )
-    return [column.in_(values) for column, values in chosen if values]
+    bounds = [A.size >= wanted.min_size] if wanted.min_size else []
+    if wanted.until_ns is not None:
+        bounds.append(A.opened_ts < wanted.until_ns)
+    return [*(column.in_(values) for column, values in chosen if values), *bounds]

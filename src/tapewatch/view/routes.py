@@ -27,7 +27,7 @@ from tapewatch.view.live import BEAT, BEAT_S, PUSH_S, Hub, Mailbox
 from tapewatch.view.look import NOWHERE
 from tapewatch.view.queries import Filter, Place
 from tapewatch.view.status import status
-from tapewatch.view.wire import Name, Row, Subscription, row
+from tapewatch.view.wire import Name, Row, Size, Subscription, row
 
 BARS_MAX = 10_000
 ROWS_MAX = 500
@@ -60,6 +60,10 @@ class RowsWish(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes
     ----------
+    order
+        The largest come in one page.
+    until
+        Only those that opened before, s; `recency_s` counts back from there.
     before, before_id
         Opening, s, and id of the last row of the page before.
     """
@@ -69,6 +73,9 @@ class RowsWish(Struct, frozen=True, forbid_unknown_fields=True):
     directions: tuple[Direction, ...] = ()
     symbols: Annotated[tuple[Name, ...], Meta(max_length=8)] = ()
     recency_s: Annotated[int, Meta(ge=60, le=31 * 86_400)] = 3_600
+    min_size: Size = 0.0
+    order: Literal["newest", "largest"] = "newest"
+    until: Seconds | None = None
     before: Seconds | None = None
     before_id: Name = ""
     limit: Annotated[int, Meta(ge=1, le=ROWS_MAX)] = 200
@@ -115,13 +122,19 @@ def routes(reader: Reader, hub: Hub, clock: Callable[[], int], ask: Callable[[st
         return Response(body, media_type="application/octet-stream", headers=_place_headers(place))
 
     def anomalies(wish: RowsWish) -> Response:
-        wanted = Filter(wish.severities, wish.rules, wish.directions, wish.symbols, wish.recency_s)
+        until_ns = None if wish.until is None else round(wish.until * NS)
+        chosen = (wish.severities, wish.rules, wish.directions, wish.symbols)
+        wanted = Filter(*chosen, wish.recency_s, wish.min_size, until_ns)
         before = None if wish.before is None else (round(wish.before * NS) + PAGE_OVERLAP_NS, wish.before_id)
         place, rows = NOWHERE, []
         if reader.ready():
             with reader.connect() as conn:
                 place = queries.place(conn)
-                found = queries.anomalies(conn, wanted, status(conn, clock()).now_ns, wish.limit, before)
+                now_ns = status(conn, clock()).now_ns
+                if wish.order == "largest":
+                    found = queries.largest(conn, wanted, now_ns, wish.limit)
+                else:
+                    found = queries.anomalies(conn, wanted, now_ns, wish.limit, before)
                 rows = [row(each) for each in found]
         return as_json(RowsPage(place.epoch, place.revision, place.seq, rows))
 

@@ -7,15 +7,12 @@ them, so that the browser only draws. Times are seconds since the epoch, float64
 from typing import Annotated, Final, Literal
 
 import msgspec
-import numpy as np
 from msgspec import Meta, Struct
-from numpy.typing import NDArray
 
-from tapewatch.carry.gaps import CONTIGUOUS
-from tapewatch.figures import clock, duration, number, signed
+from tapewatch.figures import clock, duration, number
 from tapewatch.model import NS, Anomaly, Direction, Severity
-from tapewatch.view.queries import Counts, Filter
-from tapewatch.view.status import Status, Watch
+from tapewatch.view.queries import Filter
+from tapewatch.view.status import Status
 from tapewatch.view.verdict import Verdict, feed_words, source_words, verdict_words
 from tapewatch.words import (
     RULES,
@@ -33,6 +30,10 @@ from tapewatch.words import (
 Tone = Literal["", "warn", "bad"]
 Name = Annotated[str, Meta(max_length=64, pattern=r"^[^\0]*$")]
 """Of a venue, a symbol, a channel; PostgreSQL has no place for NUL."""
+
+
+Size = Annotated[float, Meta(ge=0, le=1e6)]
+"""Times its limit."""
 
 
 class Subscription(Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,15 +61,22 @@ class Subscription(Struct, frozen=True, forbid_unknown_fields=True):
     directions: tuple[Direction, ...] = ()
     symbols: Annotated[tuple[Name, ...], Meta(max_length=8)] = ()
     recency_s: Annotated[int, Meta(ge=60, le=31 * 86_400)] = 3_600
+    min_size: Size = 0.0
 
     @property
     def filter(self) -> Filter:
         """The same as the queries take it."""
-        return Filter(self.severities, self.rules, self.directions, self.symbols, self.recency_s)
+        return Filter(self.severities, self.rules, self.directions, self.symbols, self.recency_s, self.min_size)
 
 
 class Row(Struct, frozen=True):
-    """An anomaly as the browser shows it; the meaning of the fields is that of `Anomaly` and of the words."""
+    """An anomaly as the browser shows it; the meaning of the fields is that of `Anomaly` and of the words.
+
+    Attributes
+    ----------
+    size
+        How many times its limit it is; None for a feed's, which is not measured so. `limit` is the same in words.
+    """
 
     id: str
     venue: str
@@ -84,6 +92,7 @@ class Row(Struct, frozen=True):
     peak_at: float
     peak: str
     ratio: float
+    size: float | None
     limit: str
     pips: int
     state: str
@@ -94,6 +103,7 @@ class Row(Struct, frozen=True):
 
 def row(anomaly: Anomaly) -> Row:
     """Put an anomaly into words."""
+    size = None if anomaly.kind == "feed" else ratio(anomaly) if anomaly.size is None else anomaly.size
     return Row(
         id=anomaly.id,
         venue=anomaly.venue,
@@ -109,7 +119,8 @@ def row(anomaly: Anomaly) -> Row:
         peak_at=anomaly.peak_ts / NS,
         peak=peak_words(anomaly),
         ratio=ratio(anomaly),
-        limit=ratio_words(ratio(anomaly)),
+        size=size,
+        limit="" if size is None else ratio_words(size),
         pips=pips(anomaly),
         state=state_words(anomaly),
         sentence=sentence(anomaly),
@@ -146,6 +157,8 @@ class Now(Struct, frozen=True):
         Where the data come from: "Simulated", "Replay", "Kafka", "Coinbase", and a sentence; "" before there is one.
     headline, rest, counts, severity
         The verdict: "Abnormal now", "ENA-USD rose 11.06 %, 44× the limit", open events by severity, the worst.
+    worst
+        Id of the anomaly that `rest` speaks of.
     as_of
         Time of day that prices and verdict stand for; "" while live.
     last
@@ -164,6 +177,7 @@ class Now(Struct, frozen=True):
     headline: str
     rest: str
     severity: Severity | None
+    worst: str | None
     counts: dict[Severity, int]
     as_of: str
     last: float | None
@@ -190,6 +204,7 @@ def now_picture(now: Status, judged: Verdict) -> Now:
         headline=headline,
         rest=rest,
         severity=judged.severity,
+        worst=None if judged.worst is None else judged.worst.id,
         counts=judged.counts,
         as_of="" if now.state in ("live", "waiting") else clock(now.as_of_ns),
         last=None if last is None else last / NS,
@@ -212,6 +227,7 @@ def trouble(message: str, wall_ns: int) -> Now:
         headline="No verdict",
         rest="the database cannot be read",
         severity=None,
+        worst=None,
         counts=dict.fromkeys(SEVERITIES, 0),
         as_of="",
         last=None,
@@ -293,88 +309,6 @@ def _connections(now: Status) -> list[Figure]:
             known = any(each.state == "live" for each in lanes)
             figures.append(Figure(name, "live" if known else "waiting"))
     return figures
-
-
-class WatchRow(Struct, frozen=True):
-    """A line of the watch-list, and what the header of the chart says of the lane.
-
-    Attributes
-    ----------
-    since
-        Since when the change is, s; None for a whole hour.
-    counted
-        Whether the venue counts its trades without a break, so that ids tell how many are missing.
-    """
-
-    venue: str
-    symbol: str
-    state: FeedWord
-    price: float | None
-    change: float | None
-    change_words: str
-    since: float | None
-    high: float | None
-    low: float | None
-    spark: tuple[float, ...]
-    worst: Severity | None
-    open: int
-    decimals: int
-    armed: tuple[str, ...]
-    counted: bool
-
-
-def watch_rows(now: Status, watched: list[Watch]) -> tuple[WatchRow, ...]:
-    """Put the watch-list into words."""
-    armed = {each.lane: each.armed for each in now.feed}
-    return tuple(
-        WatchRow(
-            venue=each.venue,
-            symbol=each.symbol,
-            state=each.state,
-            price=each.price,
-            change=each.change_percent,
-            change_words="" if each.change_percent is None else f"{signed(each.change_percent, 2)} %",
-            since=None if each.since_ns is None else each.since_ns / NS,
-            high=each.high,
-            low=each.low,
-            spark=each.spark,
-            worst=each.worst,
-            open=each.open_count,
-            decimals=each.decimals,
-            armed=armed[each.lane],
-            counted=each.venue in CONTIGUOUS,
-        )
-        for each in watched
-    )
-
-
-class Tally(Struct, frozen=True):
-    """Counts under a page's filter, and openings per hour of the day: ``[hour, high, medium, low]`` each."""
-
-    total: int
-    severities: dict[Severity, int]
-    rules: dict[str, int]
-    hours: tuple[tuple[int, int, int, int], ...]
-
-
-def tally(counted: Counts, hours: NDArray[np.void], *, nothing: bool) -> Tally:
-    """Make the distributions.
-
-    Parameters
-    ----------
-    hours
-        Shape (n,), dtype HISTOGRAM, steps of an hour.
-    nothing
-        Whether no severity is chosen at all, which the queries take for all of them.
-    """
-    columns = tuple(
-        (int(step["time"]) // 3_600 % 24, int(step["high"]), int(step["medium"]), int(step["low"])) for step in hours
-    )
-    if nothing:
-        return Tally(
-            0, counted.severities, dict.fromkeys(counted.rules, 0), tuple((hour, 0, 0, 0) for hour, *_ in columns)
-        )
-    return Tally(counted.total, counted.severities, counted.rules, columns)
 
 
 def _sentence(words: str) -> str:

@@ -82,3 +82,20 @@ def browse(chromium: Browser, watched: Watched) -> Iterator[Open]:
     yield browse
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="module")
+def module(server, chromium):
+    """Give a function that runs JavaScript with some of our modules at hand, as `m`, and its argument, as `x`."""
+    page = chromium.new_page()
+    page.goto(f"{server.url}/api/health")
+    base = f"{server.url}/_stcore/bidi-components/tapewatch.top"
+
+    def run(names: str, body: str, argument: object) -> object:
+        loads = ", ".join(f'import("{base}/{name}.js")' for name in names.split())
+        return page.evaluate(
+            f"async (x) => {{ const m = Object.assign({{}}, ...await Promise.all([{loads}])); {body} }}", argument
+        )
+
+    yield run
+    page.close()

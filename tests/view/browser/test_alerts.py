@@ -112,8 +112,8 @@ def test_what_is_told_appears_without_a_reload(server: Server, browse, writer: W
 def test_what_a_person_says_stands_in_the_log_and_counts(server: Server, browse, writer: Writer):
     page = browse(f"{server.url}/?symbol=LINK-USD&anomaly=told", ready=".tw-log tr[aria-selected=true]")
     detail = page.locator(".tw-log tr.more")
-    expect(detail).to_contain_text("told phone")
-    note, false = detail.get_by_label("Note"), detail.get_by_role("button", name="False", exact=True)
+    expect(detail).to_contain_text("Sent to phone at ")
+    note, false = detail.get_by_label("Note"), detail.get_by_role("button", name="False alarm", exact=True)
     note.fill("to be checked")
     note.press("Enter")
     expect(detail.locator(".answer")).to_have_text(re.compile(r"acknowledged\.$", re.IGNORECASE))
@@ -123,9 +123,9 @@ def test_what_a_person_says_stands_in_the_log_and_counts(server: Server, browse,
     expect(detail.locator(".answer")).to_have_text(re.compile(r"marked as false\.$", re.IGNORECASE))
     expect(false).to_be_focused()
     mark = page.locator("tr[data-id=told] .mark")
-    expect(mark).to_have_text("✗ false")
-    detail.get_by_role("button", name="True", exact=True).click()
-    expect(mark).to_have_text("✓ true")
+    expect(mark).to_have_text("✗ false alarm")
+    detail.get_by_role("button", name="Real", exact=True).click()
+    expect(mark).to_have_text("✓ real")
     expect(mark).to_have_attribute("title", "checked with the venue")
     page.get_by_role("link", name="Alerts").click()
     # Keys are those of the page that is shown.

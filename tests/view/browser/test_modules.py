@@ -17,23 +17,6 @@ from tapewatch.view.wire import row
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-def module(server, chromium):
-    """Give a function that runs JavaScript with some of our modules at hand, as `m`, and its argument, as `x`."""
-    page = chromium.new_page()
-    page.goto(f"{server.url}/api/health")
-    base = f"{server.url}/_stcore/bidi-components/tapewatch.top"
-
-    def run(names: str, body: str, argument: object) -> object:
-        loads = ", ".join(f'import("{base}/{name}.js")' for name in names.split())
-        return page.evaluate(
-            f"async (x) => {{ const m = Object.assign({{}}, ...await Promise.all([{loads}])); {body} }}", argument
-        )
-
-    yield run
-    page.close()
-
-
 @pytest.fixture(params=range(3), ids=lambda seed: f"seed-{seed}")
 def random(request):
     return Random(request.param)  # noqa: S311  # a market, not a secret
@@ -119,53 +102,6 @@ def test_older_bars_go_in_front_and_none_twice(module, random):
     assert last == rows[-1][0]
 
 
-def test_where_trades_are_missing_there_is_a_hole_and_where_nobody_traded_there_is_none(module):
-    # time, four prices, volume, count, first and last id
-    bars = [
-        [100, 1, 1, 1, 1, 1, 3, 1, 3],
-        [160, 1, 1, 1, 1, 1, 2, 4, 5],  # a quiet minute before it
-        [170, 1, 1, 1, 1, 1, 2, 15, 16],  # nine trades are missing between its neighbour and it
-        [180, 1, 1, 1, 1, 1, 3, 17, 24],  # and five within this one
-        [300, 1, 1, 1, 1, 1, 4, 1, 4],  # the numbering begins anew
-        [400, 1, 1, 1, 1, 1, 1, 5, 5],  # the feed was silent before it
-    ]
-    body = """
-      const series = new m.Series(10, x.counted);
-      series.prepend(x.bars.flat());
-      series.silences = [[320, 395]];
-      return series.bars.map((_, i) => [series.holeBefore(i), series.missingIn(i)]);
-    """
-    counted = module("lib/series", body, {"bars": bars, "counted": True})
-    anew, silent = {"from": 190, "to": 300, "missing": 0}, {"from": 310, "to": 400, "missing": 0}
-    nine = {"from": 170, "to": 170, "missing": 9}
-    assert counted == [[None, 0], [None, 0], [nine, 0], [None, 5], [anew, 0], [silent, 0]]
-    uncounted = module("lib/series", body, {"bars": bars, "counted": False})
-    assert uncounted == [[None, 0]] * 5 + [[silent, 0]]
-
-
-def test_two_trades_that_stand_in_each_other_s_bar_are_no_hole(module):
-    bars = [[100, 1, 1, 1, 1, 1, 3, 1, 4], [110, 1, 1, 1, 1, 1, 3, 3, 6]]
-    body = """
-      const series = new m.Series(10, true);
-      series.prepend(x.flat());
-      return [0, 1].map((i) => [series.holeBefore(i), series.missingIn(i)]);
-    """
-    assert module("lib/series", body, bars) == [[None, 0], [None, 0]]
-
-
-@pytest.mark.parametrize(
-    ("hole", "words"),
-    [
-        ({"from": 0, "to": 52, "missing": 499}, ["No data for 52 s", "499 trades missing"]),
-        ({"from": 0, "to": 300, "missing": 0}, ["No data for 5 min"]),
-        ({"from": 10, "to": 10, "missing": 1}, ["1 trade missing"]),
-        ({"from": 10, "to": 10, "missing": 0}, ["No data"]),
-    ],
-)
-def test_what_is_said_of_a_hole(module, hole, words):
-    assert module("chart/holes", "return m.holeWords(x)", hole) == words
-
-
 def test_trades_a_minute(module):
     now = 1_760_131_980
     rows = [[now - 90 + i, 1, 1, 1, 1, 1, 2, 2 * i, 2 * i + 1] for i in range(90)]
@@ -188,19 +124,30 @@ def test_a_filter_lists_the_same_here_and_there(module, random):
     def some(values: list[str]) -> tuple[str, ...]:
         return tuple(random.sample(values, random.randrange(len(values) + 1)))
 
+    spans = [(60, None), (300, None), (3_600, None), (86_400, None), (3_600, NOW - 50 * NS)]
     filters = [
         Filter(
             severities=some(["high", "medium", "low"]) or ("high",),
             rules=some(["pct_spike", "vol_breakout", "silent_feed"]),
             directions=some(["up", "down"]),
             symbols=some(["BTC-USD", "LINK-USD"]),
-            recency_s=random.choice([60, 300, 3_600, 86_400]),
+            recency_s=recency_s,
+            min_size=random.choice([0.0, 0.0, 2.0, 12.0]),
+            until_ns=until_ns,
         )
-        for _ in range(60)
+        for recency_s, until_ns in random.choices(spans, k=60)
     ]
     argument = {
         "rows": [msgspec.to_builtins(row(each)) for each in SOME],
-        "filters": [{**msgspec.structs.asdict(each), "recency": each.recency_s} for each in filters],
+        "filters": [
+            {
+                **msgspec.structs.asdict(each),
+                "recency": each.recency_s,
+                "size": each.min_size,
+                "hour": None if each.until_ns is None else each.until_ns / NS - 3_600,
+            }
+            for each in filters
+        ],
         "now": NOW / NS,
     }
     body = (
@@ -228,7 +175,15 @@ def test_a_silence_of_several_lanes_is_one_row_here_and_there(module):
 
 def test_only_what_is_surely_complete_is_listed(module):
     rows = [msgspec.to_builtins(row(anomaly(f"r{i}", ago_s=60 * i))) for i in range(1, 6)]
-    filter_ = {"severities": ["high"], "rules": [], "directions": [], "symbols": [], "recency": 86_400}
+    filter_ = {
+        "severities": ["high"],
+        "rules": [],
+        "directions": [],
+        "symbols": [],
+        "recency": 86_400,
+        "size": 0,
+        "hour": None,
+    }
     body = """
       const rows = new m.Rows();
       rows.put(x.rows);
@@ -246,7 +201,7 @@ def test_markers_stand_apart_worst_first(module, random):
             "row": {
                 "id": str(i),
                 "severity": random.choice(["high", "medium", "low"]),
-                "ratio": random.uniform(1, 40),
+                "size": random.uniform(1, 40),
                 "peak": "−1.00 %",
                 "peak_at": i,
             },
@@ -280,14 +235,14 @@ def test_markers_stand_apart_worst_first(module, random):
 
 
 def test_what_peaks_at_one_moment_on_one_side_shares_a_marker(module):
-    def candidate(ident: str, peak_at: float, severity: str = "high", *, up: bool = True, ratio: float = 5.0) -> object:
-        row = {"id": ident, "severity": severity, "ratio": ratio, "peak": f"+{ident} %", "peak_at": peak_at}
+    def candidate(ident: str, peak_at: float, severity: str = "high", *, up: bool = True, size: float = 5.0) -> object:
+        row = {"id": ident, "severity": severity, "size": size, "peak": f"+{ident} %", "peak_at": peak_at}
         return {"row": row, "x": 100, "base": 200, "up": up}
 
     candidates = [
         candidate("low", 1.0, "low"),
         candidate("fast", 1.0),
-        candidate("jump", 1.0, ratio=50.0),
+        candidate("jump", 1.0, size=50.0),
         candidate("down", 1.0, up=False),
         candidate("later", 2.0),
     ]
@@ -303,10 +258,21 @@ def test_what_peaks_at_one_moment_on_one_side_shares_a_marker(module):
     assert walked[1:] == ["jump", "fast", "low", "jump"]
 
 
+def test_a_marker_weighs_what_its_anomaly_does(module):
+    body = "return x.map((size) => m.weightOf({ severity: 'high', size }))"
+    weights = module("chart/markers", body, [1, 2, 8, 32, 500, None])
+    radii, alphas = ([each[name] for each in weights] for name in ("radius", "alpha"))
+    assert radii[:4] == sorted(set(radii[:4]))
+    assert alphas[:3] == sorted(set(alphas[:3]))
+    assert (radii[3], alphas[3]) == (radii[4], alphas[4]) == (radii[3], 1.0)
+    assert weights[5] == weights[0]
+    assert radii[3] > 2 * radii[0]
+
+
 @pytest.mark.parametrize(("worst", "marked"), [("high", []), ("medium", ["m"]), ("low", ["l"])])
 def test_of_the_worst_that_is_chosen_all_are_marked(module, worst, marked):
     def candidate(ident: str, severity: str) -> object:
-        row = {"id": ident, "severity": severity, "ratio": 1.1, "peak": "", "peak_at": 1.0}
+        row = {"id": ident, "severity": severity, "size": 1.1, "peak": "", "peak_at": 1.0}
         return {"row": row, "x": 100, "base": 200, "up": True}
 
     body = "return m.placeMarkers(x[0], { top: 24, bottom: 320, spacing: 3, focus: null, worst: x[1] })"

@@ -71,6 +71,8 @@ def test_a_filter_narrows_log_and_chart_and_survives_a_reload(server, browse):
         ("scope=This+symbol", {"high-link", "medium-link", "low-link"}),
         ("type=Fast+move", {"high-link", "high-btc"}),
         ("direction=Up", {"medium-link"}),
+        ("size=≥+8×", {"high-link", "high-btc"}),
+        ("size=≥+4×&severity=Medium", {"medium-link"}),
         ("severity=Low", {"low-link"}),
         ("severity=High&scope=This+symbol&direction=Down&last=5+min", {"high-link"}),
     ],
@@ -83,13 +85,60 @@ def test_a_link_shows_what_it_says(server, browse, query, expected):
 
 def test_no_match_says_what_to_do(server, browse):
     page = browse(f"{server.url}/?type=Silent+feed", ready=".tw-log[data-ready=true]")
-    expect(
-        page.get_by_text("No anomaly matches these filters. Widen the time span or choose more severities.")
-    ).to_be_visible()
+    expect(page.get_by_text("No anomalies match. Widen the time span, or choose more.")).to_be_visible()
     page.get_by_role("button", name="High", exact=True).click()
     page.get_by_role("button", name="Medium", exact=True).click()
     page.get_by_role("button", name="Low", exact=True).click()
     expect(page.get_by_text("No severity is chosen.")).to_be_visible()
+
+
+def test_a_count_is_a_link_to_its_rows(server, browse):
+    page = browse(f"{server.url}/?symbol=LINK-USD", ready=".tw-log[data-ready=true]")
+    until(page, lambda log: log["rows"] == "4", "log")
+    large = page.get_by_title("List the high ones of at least 8× their limit")
+    expect(large).to_have_text("2")
+    large.click()
+    until(page, lambda log: log["rows"] == "2", "log")
+    assert ids(page) == {"high-link", "high-btc"}
+    expect(page).to_have_url(re.compile("severity=High&size="))
+    page.get_by_title("Show all").first.click()
+    until(page, lambda log: log["rows"] == "4", "log")
+    page.get_by_role("link", name="Volatility breakout").click()
+    until(page, lambda log: log["rows"] == "1", "log")
+    expect(page).to_have_url(re.compile(r"type=Volatility\+breakout"))
+    page.get_by_role("link", name="Volatility breakout").click()
+    until(page, lambda log: log["rows"] == "4", "log")
+    page.locator("rect.hour[tabindex='0']").last.click()
+    expect(page.locator(".only")).to_contain_text("Only what opened")
+    expect(page).to_have_url(re.compile("hour=20"))
+    page.get_by_role("button", name="Show all", exact=True).first.click()
+    expect(page.locator(".only")).to_be_hidden()
+
+
+def test_the_worst_and_what_is_open_are_links(server, browse):
+    page = browse(f"{server.url}/?symbol=BTC-USD&page=alerts", ready=LIVE)
+    page.locator("a.worst").click()
+    expect(page.locator("tr.more")).to_have_count(1)
+    expect(page).to_have_url(re.compile("anomaly=high-"))
+    page.get_by_title("1 low open; list them").click()
+    until(page, lambda log: log["rows"] == "1", "log")
+    assert ids(page) == {"low-link"}
+
+
+def test_the_log_by_size_and_a_feed_s_last(server, browse, writer: Writer):
+    silent = writer.plant("silent", rule="silent_feed", kind="feed", unit="s", threshold=5.0, peak_observed=600.0)
+    page = browse(f"{server.url}/?symbol=LINK-USD", ready=".tw-log[data-ready=true]")
+    until(page, lambda log: log["rows"] == "5", "log")
+    page.get_by_role("button", name="Size", exact=True).click()
+    expect(page.locator(ROWS).nth(2)).to_have_attribute("data-id", "medium-link")
+    expect(page.locator(ROWS).last).to_have_attribute("data-id", "silent")
+    expect(page).to_have_url(re.compile("sort=size"))
+    page.reload()
+    expect(page.locator(ROWS).last).to_have_attribute("data-id", "silent")
+    page.get_by_role("button", name="Time UTC").click()
+    expect(page).not_to_have_url(re.compile("sort="))
+    writer.end(silent)
+    until(page, lambda log: log["rows"] == "5", "log")
 
 
 def test_a_row_moves_the_chart_and_nothing_is_built_anew(server, browse):

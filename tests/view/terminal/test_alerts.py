@@ -77,7 +77,7 @@ async def test_what_was_told_to_whom_and_what_was_not_and_why(reader):
         assert "– silenced by silence 1 (BTC-*)" in listed[2]
         assert "◆ undelivered = expected · message 3 HTTP 401: bad token" in listed[4]
         assert "– cooling down until 22:24:28: taken up at 21:24:28" in listed[5]
-        assert "✓ told ✓ true · message 1" in listed[6]
+        assert "✓ told ✓ real · message 1" in listed[6]
         silences = text_of(pilot, "silences")
         assert "silence 1 (BTC-*)" in silences
         assert "until 22:32 · 60 min left" in silences
@@ -297,9 +297,9 @@ async def test_the_log_says_who_was_told_and_what_was_said(reader):
     async with running(reader) as pilot:
         await press(pilot, "down", "pagedown", "enter")
         log = text_of(pilot, "log")
-        assert "✓ true fell 0.31 %" in log
-        assert "told phone 21:32:49" in log
-        assert "✓ true: checked with the venue" in log
+        assert "✓ real fell 0.31 %" in log
+        assert "Sent to phone at 21:32" in log
+        assert "✓ real: checked with the venue" in log
         assert "= expected fell 45.10" in log
 
 

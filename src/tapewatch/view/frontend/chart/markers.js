@@ -1,16 +1,27 @@
-// Where markers and their labels go: worst first, none over another; what finds no place is still in the ribbon.
+// Where markers and their labels go: the largest first, none over another; what finds no place is still in the ribbon.
 
 import { SEVERITIES } from "../lib/dom.js";
 
-export const RADIUS = { high: 6.5, medium: 5, low: 5 };
-const FIRST = 13; // from the bar's end to the middle of the nearest marker
+const RADIUS = { high: 3.6, medium: 3, low: 3 }; // of what is just at its limit …
+const GROWTH = { high: 1.3, medium: 0.9, low: 0.9 }; // … and how much each doubling adds
+const DOUBLINGS = 5;
+const FAINTEST = 0.45;
+const FIRST = 6.5; // from the bar's end to the nearest marker
 const STEP = 14;
 const LEVELS = 3;
 const AIR = 1.5;
 const LABELS = 4;
 const LABEL_HEIGHT = 16;
 
-/** The least ratio of peak to limit that a marker needs, by severity, when bars are so many pixels wide. */
+const doublings = ({ size }) => Math.min(DOUBLINGS, Math.max(0, Math.log2(size ?? 1)));
+
+/** How large a marker is, and how solid: a crash must not look like what is just at its limit. */
+export const weightOf = (row) => ({
+  radius: RADIUS[row.severity] + GROWTH[row.severity] * doublings(row),
+  alpha: Math.min(1, FAINTEST + 0.2 * doublings(row)),
+});
+
+/** The least size that a marker needs, by severity, when bars are so many pixels wide. */
 export const leastRatio = (spacing) => ({
   high: 0,
   medium: spacing < 5 ? 2.5 : spacing < 9 ? 1.5 : 0,
@@ -18,7 +29,7 @@ export const leastRatio = (spacing) => ({
 });
 
 const worstFirst = (a, b) =>
-  SEVERITIES.indexOf(a.row.severity) - SEVERITIES.indexOf(b.row.severity) || b.row.ratio - a.row.ratio;
+  SEVERITIES.indexOf(a.row.severity) - SEVERITIES.indexOf(b.row.severity) || (b.row.size ?? 0) - (a.row.size ?? 0);
 
 const apart = (x, y, radius, other) =>
   Math.abs(other.x - x) >= radius + other.radius + AIR || Math.abs(other.y - y) >= radius + other.radius + AIR;
@@ -44,18 +55,18 @@ export const nextOf = ({ rows }, focus) => rows[(rows.findIndex(({ id }) => id =
  * Place markers.
  *
  * `candidates` are {row, x, base, up}: the anomaly, the middle of its bar, the bar's end on its side, and the side.
- * Markers stay between `top` and `bottom`. Of the `worst` severity that is chosen at all, all are worth a marker. Returns {row, rows, x, y, radius, base, up} each.
+ * Markers stay between `top` and `bottom`. Of the `worst` severity that is chosen at all, all are worth a marker. Returns {row, rows, x, y, radius, alpha, base, up} each.
  */
 export const placeMarkers = (candidates, { top, bottom, spacing, focus, worst = "high" }) => {
   const least = { ...leastRatio(spacing), [worst]: 0 };
   const placed = [];
   for (const { row, rows, x, base, up } of together(candidates)) {
-    if (row.ratio < least[row.severity] && !rows.some(({ id }) => id === focus)) continue;
-    const radius = RADIUS[row.severity];
+    if ((row.size ?? 0) < least[row.severity] && !rows.some(({ id }) => id === focus)) continue;
+    const { radius, alpha } = weightOf(row);
     for (let level = 0; level < LEVELS; level++) {
-      const y = base + (up ? -1 : 1) * (FIRST + level * STEP);
+      const y = base + (up ? -1 : 1) * (FIRST + radius + level * STEP);
       if (y < top || y > bottom || !placed.every((other) => apart(x, y, radius, other))) continue;
-      placed.push({ row, rows, x, y, radius, base, up });
+      placed.push({ row, rows, x, y, radius, alpha, base, up });
       break;
     }
   }

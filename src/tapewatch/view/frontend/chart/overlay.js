@@ -212,8 +212,9 @@ export class Overlay {
     }
   }
 
-  #marker(context, { row, rows, x, y, radius, base, up }) {
+  #marker(context, { row, rows, x, y, radius, alpha, base, up }) {
     const { colours, focused } = this.plot;
+    context.globalAlpha = alpha;
     if (row.severity === "high") {
       context.strokeStyle = fade(colours.muted, 0.5);
       context.lineWidth = 1;
@@ -223,6 +224,7 @@ export class Overlay {
       context.stroke();
     }
     this.#shape(context, row.severity, x, y, radius);
+    context.globalAlpha = 1;
     if (!rows.some(({ id }) => id === focused?.id)) return;
     context.strokeStyle = colours.accent;
     context.lineWidth = 1.5;

@@ -32,13 +32,16 @@ export const fetchBars = async ({ venue, symbol }, width, { before = null, limit
 };
 
 /** A page of the log under a filter; `after` is the last row of the page before. */
-export const fetchRows = async (filter, { after = null, limit = 200 } = {}) => {
+export const fetchRows = async (filter, { after = null, order = "newest", limit = 200 } = {}) => {
   const query = {
     severities: filter.severities.join(","),
     rules: filter.rules.join(","),
     directions: filter.directions.join(","),
     symbols: filter.symbols.join(","),
-    recency_s: filter.recency,
+    recency_s: filter.hour === null ? filter.recency : 3600,
+    until: filter.hour === null ? null : filter.hour + 3600,
+    min_size: filter.size || null,
+    order,
     before: after?.opened,
     before_id: after?.id,
     limit,

@@ -5,8 +5,8 @@ import { h, setAttribute, setText } from "./dom.js";
 
 const LABELS = [
   [null, "Acknowledge", "Somebody has taken note of it"],
-  ["true", "True", "It was a real event"],
-  ["false", "False", "It was a false alarm"],
+  ["true", "Real", "It was a real event"],
+  ["false", "False alarm", "Nothing had happened"],
   ["expected", "Expected", "It was known to come"],
 ];
 

@@ -8,11 +8,11 @@ import { store } from "./store.js";
  */
 export const mount = (Part, selector) => {
   const parts = new WeakMap();
-  return ({ data, parentElement, setStateValue }) => {
+  return ({ data, parentElement, setStateValue, setTriggerValue }) => {
     let part = parts.get(parentElement);
     store.configure(data);
     if (!part) {
-      part = new Part(parentElement.querySelector(selector), setStateValue);
+      part = new Part(parentElement.querySelector(selector), setStateValue, setTriggerValue);
       parts.set(parentElement, part);
       part.redraw = ({ detail }) => {
         if (part.topics.some((topic) => detail.has(topic))) part.draw(detail);

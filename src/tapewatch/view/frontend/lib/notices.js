@@ -36,7 +36,7 @@ class Notices {
     }
     if (!this.on || performance.now() - this.saidAt < QUIET_MS) return;
     this.saidAt = performance.now();
-    const worst = high.reduce((a, b) => (b.ratio > a.ratio ? b : a));
+    const worst = high.reduce((a, b) => ((b.size ?? 0) > (a.size ?? 0) ? b : a));
     this.#play();
     if (document.hidden && "Notification" in globalThis && Notification.permission === "granted") {
       const notice = new Notification(`High: ${worst.type}`, { body: worst.explain, tag: "tapewatch" });

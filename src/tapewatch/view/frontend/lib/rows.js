@@ -2,6 +2,7 @@
 
 const ROWS_MAX = 6000;
 const ROWS_KEPT = 4500;
+const LARGEST_KEPT = 500;
 const SAME_SILENCE_S = 5;
 const SILENT = new Set(["silent_feed", "blind_feed"]);
 
@@ -10,12 +11,19 @@ export const matches = (row, filter, now) =>
   (!filter.rules.length || filter.rules.includes(row.rule)) &&
   (!filter.directions.length || filter.directions.includes(row.direction)) &&
   (!filter.symbols.length || filter.symbols.includes(row.symbol)) &&
-  (row.ended === null || row.opened >= now - filter.recency);
+  (!filter.size || (row.size ?? 0) >= filter.size) &&
+  (filter.hour === null
+    ? row.ended === null || row.opened >= now - filter.recency
+    : row.opened >= filter.hour && row.opened < filter.hour + 3600);
 
 export const newestFirst = (a, b) => b.opened - a.opened || (a.id < b.id ? 1 : -1);
+/** What has no size, as a feed's anomalies, comes last. */
+export const largestFirst = (a, b) => (b.size ?? 0) - (a.size ?? 0) || newestFirst(a, b);
+export const ORDERS = { newest: newestFirst, largest: largestFirst };
 
 /** Make one row of what is one event: the silences of a venue's lanes that began together. */
-export const grouped = (rows) => {
+export const grouped = (rows, order = "newest") => {
+  if (order !== "newest") return grouped([...rows].sort(newestFirst)).sort(ORDERS[order]);
   const entries = [];
   const silence = new Map();
   for (const row of [...rows].reverse()) {
@@ -69,18 +77,19 @@ export class Rows {
     this.version++;
   }
 
-  /** Newest first; only as far back as nothing is missing between them. */
-  list(filter, now) {
+  /** In order; only as far as nothing is missing between them. */
+  list(filter, now, order = "newest") {
+    const inOrder = ORDERS[order];
     const listed = [];
     for (const row of this.known.values()) if (matches(row, filter, now)) listed.push(row);
-    listed.sort(newestFirst);
+    listed.sort(inOrder);
     if (this.reach === null) return listed;
-    return listed.filter((row) => newestFirst(row, this.reach) <= 0);
+    return listed.filter((row) => inOrder(row, this.reach) <= 0);
   }
 
   /** Of one lane, whatever its age: for the chart. */
   ofLane(lane, filter) {
-    const forever = { ...filter, symbols: [], recency: Infinity };
+    const forever = { ...filter, symbols: [], recency: Infinity, hour: null };
     const listed = [];
     for (const row of this.known.values()) {
       if (row.symbol === lane.symbol && row.venue === lane.venue && matches(row, forever, 0)) listed.push(row);
@@ -99,7 +108,10 @@ export class Rows {
   }
 
   #prune() {
-    const kept = [...this.known.values()].sort(newestFirst).filter((row, i) => i < ROWS_KEPT || row.ended === null);
+    const largest = new Set([...this.known.values()].sort(largestFirst).slice(0, LARGEST_KEPT));
+    const kept = [...this.known.values()]
+      .sort(newestFirst)
+      .filter((row, i) => i < ROWS_KEPT || row.ended === null || largest.has(row));
     this.known = new Map(kept.map((row) => [row.id, row]));
     const oldest = kept[ROWS_KEPT - 1];
     if (this.reach === null || newestFirst(this.reach, oldest) > 0) this.reach = oldest;

@@ -4,6 +4,7 @@
 // everything else and sends what has changed. Components listen to "change", which tells once per frame which topics
 // have changed; the chart listens to "history" and "bars" besides, which tell at once.
 
+import { readAddress, writeAddress } from "./address.js";
 import { fetchAnomaly, fetchBars, fetchRows, fetchSpan, passes } from "./api.js";
 import { Link } from "./link.js";
 import { Rows } from "./rows.js";
@@ -13,8 +14,8 @@ export const BARS_MAX = 10000;
 const BARS_TRIMMED = 9000;
 const BARS_FIRST = 2000;
 const ROWS_PAGE = 200;
+const ROWS_LARGEST = 400; // in one page: who wants more of the small ones chooses otherwise
 const NOWHERE = { epoch: "", revision: 0, seq: 0 };
-const WIDTHS = [1, 10, 60];
 const WIDTH = 10; // where nobody has chosen one …
 const WIDTH_YOUNG = 1; // … and for a database of a few minutes
 const YOUNG_BARS = 30;
@@ -24,11 +25,13 @@ const samePlace = (a, b) => a.venue === b?.venue && a.symbol === b?.symbol;
 class Store extends EventTarget {
   constructor() {
     super();
-    const url = new URLSearchParams(location.search);
-    this.wishedSymbol = url.get("symbol");
-    this.wishedWidth = WIDTHS.includes(Number(url.get("bars"))) ? Number(url.get("bars")) : null;
-    this.wishedAnomaly = url.get("anomaly"); // a link may lead to one
-    this.page = url.get("page") ?? ""; // "": the market
+    const { symbol, width, anomaly, page, order, hour } = readAddress();
+    this.wishedSymbol = symbol;
+    this.wishedWidth = width;
+    this.wishedAnomaly = anomaly; // a link may lead to one
+    this.page = page; // "": the market
+    this.order = order;
+    this.hour = hour; // the log shows the one that begins then, s; null: as recent as chosen
     this.width = this.wishedWidth ?? WIDTH;
     this.lane = null; // {venue, symbol} once the watch-list is known
     this.series = new Series(this.width);
@@ -84,7 +87,7 @@ class Store extends EventTarget {
   /** The filter with the symbol that "This symbol" means. */
   get filter() {
     const { one, ...filter } = this.settings.filter;
-    return { ...filter, symbols: one && this.lane ? [this.lane.symbol] : [] };
+    return { ...filter, symbols: one && this.lane ? [this.lane.symbol] : [], hour: this.hour };
   }
 
   /** Now on the lanes' clock, s: carried on for at most five seconds without news. */
@@ -169,6 +172,22 @@ class Store extends EventTarget {
     this.touch("focus");
   }
 
+  /** Choose among Streamlit's filters; `chooser` is set by the part that can tell it. */
+  choose(choices) {
+    if (this.hour !== null) this.arrange({ hour: null });
+    if (this.focus) this.look(null); // who asks for all of these looks no longer at that one
+    this.chooser?.(choices);
+    document.querySelector(".st-key-under")?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** List in another order, or another hour. */
+  arrange(wanted) {
+    Object.assign(this, wanted);
+    this.#writeUrl();
+    this.touch("settings");
+    this.#refilter();
+  }
+
   /** Show another page; who came by the browser's own buttons is in its history already. */
   turn(page) {
     this.page = page;
@@ -226,25 +245,27 @@ class Store extends EventTarget {
 
   /** Read the log's next page. */
   async loadOlderRows() {
-    if (this.loadingRows || this.rows.reach === null) return;
+    if (this.loadingRows || this.rows.reach === null || this.order === "largest") return;
     await this.#loadRows(this.rows.reach);
   }
 
   async #loadRows(after = null) {
     const filter = this.filter;
-    const asked = JSON.stringify(filter);
+    const asked = JSON.stringify([filter, this.order]);
     this.loadingRows = asked;
     if (after === null) this.rowsReady = false;
     try {
-      const rows = filter.severities.length ? (await fetchRows(filter, { after, limit: ROWS_PAGE })).rows : [];
+      const { order } = this;
+      const limit = order === "largest" ? ROWS_LARGEST : ROWS_PAGE;
+      const rows = filter.severities.length ? (await fetchRows(filter, { after, order, limit })).rows : [];
       if (this.loadingRows !== asked) return;
       this.rows.put(rows);
-      this.rows.reach = rows.length < ROWS_PAGE ? null : rows.at(-1);
+      this.rows.reach = rows.length < limit ? null : rows.at(-1);
       this.rowsReady = true;
       this.touch("rows");
     } catch (error) {
       console.warn(`tapewatch: ${error.message}; trying again`);
-      setTimeout(() => JSON.stringify(this.filter) === asked && this.#loadRows(after), 2000);
+      setTimeout(() => JSON.stringify([this.filter, this.order]) === asked && this.#loadRows(after), 2000);
     } finally {
       if (this.loadingRows === asked) this.loadingRows = null;
     }
@@ -267,7 +288,7 @@ class Store extends EventTarget {
   }
 
   #wish() {
-    const { severities, rules, directions, symbols, recency } = this.filter;
+    const { severities, rules, directions, symbols, recency, size } = this.filter;
     const { venue, symbol } = this.lane ?? { venue: "", symbol: "" };
     return {
       ...this.place,
@@ -280,6 +301,7 @@ class Store extends EventTarget {
       directions,
       symbols,
       recency_s: recency,
+      min_size: size,
     };
   }
 
@@ -370,14 +392,7 @@ class Store extends EventTarget {
   }
 
   #writeUrl() {
-    const url = new URL(location.href);
-    url.searchParams.set("symbol", this.lane.symbol);
-    if (this.wishedWidth === null || this.wishedWidth === WIDTH) url.searchParams.delete("bars");
-    else url.searchParams.set("bars", this.wishedWidth);
-    if (this.focus === null) url.searchParams.delete("anomaly");
-    else url.searchParams.set("anomaly", this.focus);
-    if (url.href === location.href) return;
-    history.replaceState(history.state, "", url);
+    writeAddress(this);
   }
 }
 

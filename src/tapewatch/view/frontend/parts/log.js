@@ -1,7 +1,7 @@
 // The component "log": what was abnormal, newest first; a table on a desk, cards on a phone.
 
 import { chip, h, setAttribute, setChildren, setText } from "../lib/dom.js";
-import { arrow, moment } from "../lib/figures.js";
+import { arrow, minute, moment } from "../lib/figures.js";
 import { marking } from "../lib/marking.js";
 import { mount } from "../lib/mount.js";
 import { grouped } from "../lib/rows.js";
@@ -14,7 +14,9 @@ const FRESH_S = 1;
 const SAY_MS = 3000; // between two sentences for those who listen
 const ROW_PX = 27;
 const HEAD_PX = 24;
-const COLUMNS = ["Severity", "Time UTC", "Symbol", "Type", "Peak", "Against limit", "State", "What happened"];
+const COLUMNS = ["Severity", "Time UTC", "Symbol", "Type", "Peak", "Size", "State", "What happened"];
+const SORTS = { "Time UTC": "newest", Size: "largest" };
+const SORT_TITLES = { newest: "The newest first", largest: "The largest first: how many times its limit it is" };
 const NARROW = matchMedia("(max-width: 900px)");
 
 class Log {
@@ -24,15 +26,17 @@ class Log {
     this.root = root;
     this.items = new Map();
     this.all = false;
-    this.head = h("thead", {}, h("tr", {}, COLUMNS.map((name) => h("th", { scope: "col" }, name))));
+    this.sorts = new Map();
+    this.head = h("thead", {}, h("tr", {}, COLUMNS.map((name) => h("th", { scope: "col" }, this.#heading(name)))));
+    this.hour = h("p", { class: "only", hidden: true });
     this.body = h("tbody");
-    this.table = h("table", { role: "grid", "aria-label": "Anomalies, newest first" }, this.head, this.body);
+    this.table = h("table", { role: "grid", "aria-label": "Anomalies" }, this.head, this.body);
     this.cards = h("div", { class: "cards" });
     this.more = h("button", { type: "button", class: "more-cards" });
     this.none = h("p", { class: "none" });
     this.unknown = h("p", { class: "unknown", role: "alert", hidden: true });
     this.spoken = h("div", { class: "spoken", role: "log", "aria-live": "polite", "aria-label": "New anomalies" });
-    root.append(this.unknown, this.table, this.cards, this.more, this.none, this.spoken);
+    root.append(this.unknown, this.hour, this.table, this.cards, this.more, this.none, this.spoken);
     this.more.addEventListener("click", () => this.#showAll());
     root.addEventListener("click", (event) => this.#clicked(event));
     root.addEventListener("keydown", (event) => this.#key(event, true));
@@ -59,6 +63,7 @@ class Log {
     setText(this.more, `Show ${Math.min(SHOWN_MAX, rows.length) - shown.length} more`);
     this.none.hidden = rows.length > 0;
     if (!rows.length) setText(this.none, this.#why());
+    this.#drawArrangement();
     this.#drawItems(shown);
     this.drawnOnce ||= Boolean(store.rowsReady); // what comes from now on is new
     Object.assign(this.root.dataset, { rows: rows.length, ready: Boolean(store.rowsReady) });
@@ -70,7 +75,7 @@ class Log {
 
   // What a link leads to stands first where the filter, its age or the room would hide it.
   #listed() {
-    const rows = grouped(store.rows.list(store.filter, store.clock));
+    const rows = grouped(store.rows.list(store.filter, store.clock, store.order), store.order);
     const at = store.focus ? rows.indexOf(this.#selected(rows)) : 0;
     if (at >= 0 && at < (NARROW.matches && !this.all ? CARDS_FIRST : SHOWN_MAX)) return rows;
     const linked = rows[at] ?? store.rows.known.get(store.focus);
@@ -81,6 +86,28 @@ class Log {
     clearInterval(this.ticking);
     document.removeEventListener("keydown", this.onKey);
     NARROW.removeEventListener("change", this.onNarrow);
+  }
+
+  #heading(name) {
+    const order = SORTS[name];
+    if (!order) return name;
+    const button = h("button", { type: "button", class: "sort", title: SORT_TITLES[order], onclick: () => store.arrange({ order }) }, name);
+    this.sorts.set(order, button);
+    return button;
+  }
+
+  #drawArrangement() {
+    for (const [order, button] of this.sorts) {
+      setAttribute(button, "aria-pressed", order === store.order);
+      setAttribute(button.closest("th"), "aria-sort", order === store.order ? "descending" : null);
+    }
+    const { hour, clock } = store;
+    this.hour.hidden = hour === null;
+    setChildren(this.hour, `${hour}`, () =>
+      hour === null ? [] : [
+        h("span", {}, `Only what opened ${minute(hour, clock)} to ${minute(hour + 3600, hour)} UTC`),
+        h("button", { type: "button", class: "link", onclick: () => store.arrange({ hour: null }) }, "Show all"),
+      ]);
   }
 
   // Keyed by the anomaly: an element moves with its row, and only what has changed in it is written.
@@ -150,9 +177,9 @@ class Log {
     const lanes = store.watch ?? [];
     if (!lanes.length) return "No anomaly yet. Fast moves are seen from the first seconds on, the others need about one minute of trades.";
     if (!filter.severities.length) return "No severity is chosen. Choose one or more above.";
-    const narrowed = filter.severities.length < 3 || filter.rules.length || filter.directions.length || filter.symbols.length;
+    const narrowed = [filter.rules, filter.directions, filter.symbols].some((chosen) => chosen.length) || filter.severities.length < 3 || filter.size || filter.hour !== null;
     const span = store.settings.spans[filter.recency];
-    if (narrowed) return "No anomaly matches these filters. Widen the time span or choose more severities.";
+    if (narrowed) return "No anomalies match. Widen the time span, or choose more.";
     const within = lanes.length > 1 ? `All ${lanes.length} symbols were within their limits` : `${lanes[0].symbol} was within its limits`;
     return `Nothing abnormal in the ${span}. ${within}.`;
   }
@@ -227,7 +254,7 @@ class Log {
       .filter((row) => row && row.severity === "high");
     if (!opened.length || performance.now() - (this.saidAt ?? -Infinity) < SAY_MS) return;
     this.saidAt = performance.now();
-    const worst = opened.reduce((a, b) => (b.ratio > a.ratio ? b : a));
+    const worst = opened.reduce((a, b) => ((b.size ?? 0) > (a.size ?? 0) ? b : a));
     setText(this.spoken, `High: ${worst.explain}${opened.length > 1 ? `, and ${opened.length - 1} more` : ""}`);
   }
 }
@@ -265,7 +292,8 @@ const writeMark = (element, id) => {
 };
 
 const rowOf = (row) => {
-  const [time, symbol, peak, state, say] = ["td", "td", "td", "td", "td"].map((tag) => h(tag));
+  const [symbol, peak, state, say] = ["td", "td", "td", "td"].map((tag) => h(tag));
+  const time = h("time");
   const [limit, pips] = [h("span", { class: "ratio" }), pipsOf()];
   symbol.className = "symbol";
   peak.className = "right";
@@ -277,7 +305,7 @@ const rowOf = (row) => {
     "tr",
     {},
     h("td", {}, chip(row.severity)),
-    time,
+    h("td", {}, time),
     symbol,
     h("td", {}, way, row.type),
     peak,
@@ -287,10 +315,13 @@ const rowOf = (row) => {
   );
   const write = (now, clock) => {
     setText(time, moment(now.opened, clock));
+    time.classList.toggle("dated", time.textContent.length > 8);
     setText(symbol, now.symbol);
     setText(peak, now.peak);
-    setText(limit, now.limit);
+    setText(limit, now.limit || "–");
+    setAttribute(limit, "title", now.limit ? null : "What a feed does is measured by no size");
     writePips(pips, now.pips);
+    pips.hidden = !now.limit;
     setText(state, now.state);
     state.className = now.ended === null ? "open" : "ended";
     writeMark(mark, now.id);

@@ -1,12 +1,13 @@
 // The component "rail": every symbol at a glance, and how anomalies are distributed.
 
+import { choiceLink } from "../lib/choosing.js";
 import { capital, h, s, setAttribute, setChildren, setText, SEVERITIES, shape } from "../lib/dom.js";
-import { number, span } from "../lib/figures.js";
+import { minute, number, span } from "../lib/figures.js";
 import { mount } from "../lib/mount.js";
 import { store } from "../lib/store.js";
 
 const SPARK = { width: 60, height: 20 };
-const HOURS = { height: 118, pitch: 13.8, wide: 10.6, labels: 16 };
+const HOURS = { height: 84, pitch: 13.8, wide: 10.6, labels: 16 };
 
 const NO_HOURS = Array.from({ length: 24 }, (_, hour) => [hour, 0, 0, 0]);
 
@@ -15,22 +16,23 @@ const keyOf = ({ venue, symbol }) => `${venue}:${symbol}`;
 class Rail {
   topics = ["settings", "now", "watch", "prices", "lane", "tally"];
 
-  constructor(root) {
+  constructor(root, setStateValue, setTriggerValue) {
     this.root = root;
+    store.chooser = (choices) => setTriggerValue("choose", choices);
     this.lines = new Map();
     this.list = h("div", { class: "watch", role: "group", "aria-label": "Watch-list" });
     this.heading = h("span");
     this.over = h("span");
     this.peak = h("span");
-    this.severities = SEVERITIES.map((severity) => this.#bar([shape(severity), capital(severity)], severity));
+    this.sizes = h("div", { class: "sizes" });
     this.types = new Map();
     this.typeList = h("div", { class: "bars" });
-    this.hours = s("svg", { class: "hours", role: "img", "aria-label": "Anomalies per hour of today, UTC" });
+    this.hours = s("svg", { class: "hours", role: "group", "aria-label": "Anomalies per hour of today, UTC" });
     const section = (title, aside, ...content) =>
       h("section", {}, h("div", { class: "section-head" }, h("h3", {}, title), aside), ...content);
     root.append(
       section("Watch-list", this.over, this.list),
-      section("Anomalies by severity", this.heading, h("div", { class: "bars" }, this.severities.flatMap((b) => b.parts))),
+      section("Times the limit", this.heading, this.sizes),
       section("By type", null, this.typeList),
       section("Per hour, today", this.peak, this.hours),
     );
@@ -103,22 +105,48 @@ class Rail {
     if (!settings) return;
     const where = settings.filter.one ? (store.lane?.symbol ?? "this symbol") : "all symbols";
     setText(this.heading, `${settings.spans[settings.filter.recency]}, ${where}`);
-    const counts = tally?.severities ?? { high: 0, medium: 0, low: 0 };
-    const most = Math.max(1, ...Object.values(counts));
-    SEVERITIES.forEach((severity, i) => this.#drawBar(this.severities[i], counts[severity], most));
+    this.#drawSizes(tally?.sizes ?? {}, settings);
     this.#drawTypes(tally?.rules ?? {}, settings.rules);
     this.#drawHours(tally?.hours ?? NO_HOURS);
   }
 
+  // How many are at least so large, of each severity: what the types below do not tell, which have a severity each.
+  #drawSizes(counts, { sizes, anySize, filter }) {
+    const chosen = (severity, least) => filter.severities.length === 1 && filter.severities[0] === severity && filter.size === least;
+    const most = Math.max(1, ...Object.values(counts).flat());
+    setChildren(this.sizes, JSON.stringify([counts, filter.severities, filter.size]), () => [
+      h("span"),
+      ...sizes.map(([, word]) => h("span", { class: "muted right" }, word)),
+      ...SEVERITIES.flatMap((severity) => [
+        h("span", { class: "label" }, shape(severity), capital(severity)),
+        ...sizes.map(([least, word], i) => {
+          const count = counts[severity]?.[i] ?? 0;
+          const on = chosen(severity, least);
+          const choices = on
+            ? { severity: SEVERITIES.map(capital), size: anySize }
+            : { severity: [capital(severity)], size: word };
+          const attributes = {
+            class: "size right",
+            style: `--share: ${((count / most) * 100).toFixed(1)}%; --colour: var(--${severity})`,
+            title: on ? "Show all" : `List the ${severity} ones of at least ${least}× their limit`,
+            "aria-current": on ? "true" : null,
+          };
+          return choiceLink(() => choices, attributes, number(count));
+        }),
+      ]),
+    ]);
+  }
+
   #drawTypes(counts, rules) {
     setChildren(this.typeList, Object.keys(rules).join(), () => {
-      this.types = new Map(Object.entries(rules).map(([rule, word]) => [rule, this.#bar([word], "muted")]));
+      this.types = new Map(Object.entries(rules).map(([rule, word]) => [rule, this.#bar(word, rule)]));
       return [...this.types.values()].flatMap(({ parts }) => parts);
     });
     const most = Math.max(1, ...Object.values(counts));
     const armed = new Set(this.#lanes().flatMap((each) => each.armed));
     for (const [rule, bar] of this.types) {
       this.#drawBar(bar, counts[rule] ?? 0, most, armed.size > 0 && !armed.has(rule) && !counts[rule]);
+      setAttribute(bar.link, "aria-current", bar.alone() ? "true" : null);
     }
   }
 
@@ -127,11 +155,13 @@ class Rail {
     return store.settings.filter.one ? watch.filter(({ symbol }) => symbol === store.lane?.symbol) : watch;
   }
 
-  #bar(label, colour) {
-    const filled = h("i", { style: `background: var(--${colour})` });
+  #bar(word, rule) {
+    const filled = h("i", { style: "background: var(--muted)" });
     const count = h("span", { class: "right" });
-    const parts = [h("span", { class: "label" }, ...label), h("span", { class: "bar", "aria-hidden": "true" }, filled), count];
-    return { filled, count, parts };
+    const alone = () => store.settings.filter.rules.join() === rule;
+    const attributes = { class: "type", title: `List the anomalies of the type ${word}, or all again` };
+    const link = choiceLink(() => ({ type: alone() ? [] : [word] }), attributes, h("span", { class: "label" }, word), h("span", { class: "bar", "aria-hidden": "true" }, filled), count);
+    return { filled, count, parts: [link], link, alone };
   }
 
   #drawBar({ filled, count }, value, most, off = false) {
@@ -145,7 +175,8 @@ class Rail {
     const { height, pitch, labels } = HOURS;
     const most = Math.max(...hours.map(([, ...counts]) => counts.reduce((a, b) => a + b, 0)), 0);
     setText(this.peak, most ? `peak ${number(most)}` : "");
-    if (!setChildren(this.hours, JSON.stringify(hours), () => this.#columns(hours, most))) return;
+    const midnight = Math.floor(store.clock / 86400) * 86400;
+    if (!setChildren(this.hours, JSON.stringify([hours, midnight, store.hour]), () => this.#columns(hours, most, midnight))) return;
     setAttribute(this.hours, "viewBox", `0 0 ${24 * pitch} ${height + labels}`);
     for (const hour of [0, 6, 12, 18]) {
       const text = `${String(hour).padStart(2, "0")}:00`;
@@ -153,9 +184,21 @@ class Rail {
     }
   }
 
-  #columns(hours, most) {
+  #hourLink(at, count, box) {
+    const on = store.hour === at;
+    const say = on ? "Show all" : `${minute(at, at)} to ${minute(at + 3600, at + 3600)}: list the ${number(count)} that opened`;
+    const wanted = () => store.arrange({ hour: on ? null : at });
+    const attributes = { ...box, class: on ? "hour on" : "hour", role: "button", tabindex: count ? 0 : -1, "aria-label": say };
+    const link = s("rect", attributes, s("title", {}, say));
+    if (!count && !on) return link;
+    link.addEventListener("click", wanted);
+    link.addEventListener("keydown", ({ key }) => (key === "Enter" || key === " ") && wanted());
+    return link;
+  }
+
+  #columns(hours, most, midnight) {
     const { height, pitch, wide } = HOURS;
-    const columns = [];
+    const columns = []; // each with a transparent one over it to click at
     for (const [hour, ...counts] of hours) {
       const x = (hour * pitch).toFixed(1);
       let y = height;
@@ -167,6 +210,7 @@ class Rail {
           columns.push(s("rect", { ...box, fill: `var(--${severity})` }));
         }
       });
+      columns.push(this.#hourLink(midnight + hour * 3600, counts.reduce((a, b) => a + b, 0), { x, y: 0, width: pitch, height }));
       if (y === height) columns.push(s("rect", { x, y: height - 1, width: wide, height: 1, fill: "var(--line)" }));
     }
     return columns;

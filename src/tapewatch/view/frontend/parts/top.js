@@ -1,6 +1,7 @@
 // The component "top": is something abnormal, how bad is it, and is it live; with a banner where it is not.
 
-import { chip, h, icon, setAttribute, setChildren, setText, SEVERITIES, shape } from "../lib/dom.js";
+import { choiceLink } from "../lib/choosing.js";
+import { capital, chip, h, icon, setAttribute, setChildren, setText, SEVERITIES, shape } from "../lib/dom.js";
 import { clock, number } from "../lib/figures.js";
 import { mount } from "../lib/mount.js";
 import { notices } from "../lib/notices.js";
@@ -78,22 +79,30 @@ class Top {
 
   #drawVerdict(now, state) {
     if (!now) return;
-    const { headline, rest, severity, counts } = now;
+    const { headline, rest, severity, counts, worst: id } = now;
     setAttribute(this.verdict, "data-old", state !== "live" && state !== "waiting");
-    setChildren(this.verdict, JSON.stringify([headline, rest, counts]), () => {
+    setChildren(this.verdict, JSON.stringify([headline, rest, counts, id]), () => {
       if (!severity) return [h("b", {}, headline), h("span", { class: "muted rest" }, rest)];
       const [worst, limit] = [rest.replace(/, [^,]*$/, ""), rest.match(/, [^,]*$/)?.[0] ?? ""];
       return [
         h("span", { class: "muted headline" }, headline),
         chip(severity),
         h("span", { class: "counts" }, SEVERITIES.map((each) => this.#count(each, counts[each]))),
-        h("span", { class: "worst" }, h("span", { class: "muted wide" }, "worst "), h("b", {}, worst), h("span", { class: "muted wide" }, limit)),
+        this.#worst(id, h("span", { class: "muted wide" }, "worst "), h("b", {}, worst), h("span", { class: "muted wide" }, limit)),
       ];
     });
   }
 
+  #worst(id, ...content) {
+    const link = linkTo({ page: "", anomaly: id }, content);
+    link.className = "worst";
+    return link;
+  }
+
   #count(severity, count) {
-    return h("span", { title: `${count} ${severity} open` }, shape(severity, 10, `${severity}:`), h("b", {}, number(count)));
+    const choices = () => ({ severity: [capital(severity)], scope: store.settings.everywhere, type: [], size: store.settings.anySize });
+    const attributes = { title: `${count} ${severity} open; list them` };
+    return choiceLink(choices, attributes, shape(severity, 10, `${severity}:`), h("b", {}, number(count)));
   }
 
   #drawSource(now) {

@@ -5,7 +5,7 @@ import { store } from "../lib/store.js";
 
 const EVERY_MS = 1000;
 const STALE_MS = 30000; // "58 min left" grows old by itself
-const PAGE_ROWS = 200;
+const PAGE_ROWS = 400; // many of them are folded into one
 const READ_MAX = 500;
 
 export const OUTCOMES = ["told", "waiting", "held back", "undelivered", "not taken"];

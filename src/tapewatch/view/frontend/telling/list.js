@@ -4,6 +4,7 @@ import { chip, h, setAttribute, setChildren, setText, shape } from "../lib/dom.j
 import { arrow, moment } from "../lib/figures.js";
 import { store } from "../lib/store.js";
 import { keyOf } from "./book.js";
+import { folded } from "./folding.js";
 import { Story } from "./story.js";
 
 const COLUMNS = ["Severity", "Time UTC", "Channel", "Symbol", "Type", "Peak", "Change", "Outcome, and why", "Message"];
@@ -15,6 +16,7 @@ export class List {
   constructor(book) {
     this.book = book;
     this.items = new Map();
+    this.unfolded = new Set(); // keys of rows that show what they stand for
     this.open = this.sought = sessionStorage.getItem(OPEN);
     this.head = h("thead", {}, h("tr", {}, COLUMNS.map((name) => h("th", { scope: "col" }, name))));
     this.body = h("tbody");
@@ -45,7 +47,8 @@ export class List {
       this.cards.replaceChildren();
       this.make = make;
     }
-    const listed = rows ?? [];
+    const listed = this.#folded(rows ?? []);
+    this.listed = listed;
     this.table.hidden = NARROW.matches || !listed.length;
     this.cards.hidden = !NARROW.matches || !listed.length;
     this.more.hidden = complete || !listed.length;
@@ -56,8 +59,17 @@ export class List {
     if (rows) this.sought = null;
   }
 
+  // What is open is not hidden by its fold.
+  #folded(rows) {
+    const listed = folded(rows, this.unfolded);
+    const over = listed.find(({ key, members }) => members?.some((row) => keyOf(row) === this.open) && !this.unfolded.has(key));
+    if (!over) return listed;
+    this.unfolded.add(over.key);
+    return folded(rows, this.unfolded);
+  }
+
   #drawItems(rows, parent) {
-    const known = new Set(rows.map(keyOf));
+    const known = new Set(rows.map(({ key }) => key));
     for (const [key, item] of this.items) {
       if (known.has(key)) continue;
       item.element.remove();
@@ -66,13 +78,14 @@ export class List {
     }
     let next = parent.firstChild;
     for (const row of rows) {
-      const key = keyOf(row);
+      const { key } = row;
       const item = this.items.get(key) ?? this.#newItem(key, row);
       if (item.element !== next) parent.insertBefore(item.element, next);
       item.write(row);
       next = this.#drawDetail(item, row, key === this.open, parent, item.element.nextSibling);
-      setAttribute(item.element, NARROW.matches ? "aria-expanded" : "aria-selected", key === this.open);
-      setAttribute(item.element, "tabindex", key === (known.has(this.open) ? this.open : keyOf(rows[0])) ? 0 : -1);
+      if (row.members) setAttribute(item.element, "aria-expanded", this.unfolded.has(key));
+      else setAttribute(item.element, NARROW.matches ? "aria-expanded" : "aria-selected", key === this.open);
+      setAttribute(item.element, "tabindex", key === (known.has(this.open) ? this.open : rows[0].key) ? 0 : -1);
     }
   }
 
@@ -101,6 +114,13 @@ export class List {
   }
 
   #toggle(key) {
+    const { members } = this.listed.find((row) => row.key === key) ?? {};
+    if (members) {
+      if (!this.unfolded.delete(key)) this.unfolded.add(key);
+      else if (members.some((row) => keyOf(row) === this.open)) this.open = null;
+      this.draw();
+      return;
+    }
     this.open = this.open === key ? null : key;
     if (this.open) sessionStorage.setItem(OPEN, this.open);
     else sessionStorage.removeItem(OPEN);
@@ -112,8 +132,7 @@ export class List {
     const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key];
     if (key && step) {
       event.preventDefault();
-      const keys = [...this.items.keys()].filter((each) => this.items.get(each).element.isConnected);
-      const inOrder = (this.book.rows ?? []).map(keyOf).filter((each) => keys.includes(each));
+      const inOrder = this.listed.map((row) => row.key).filter((each) => this.items.get(each)?.element.isConnected);
       const to = inOrder[Math.min(inOrder.length - 1, Math.max(0, inOrder.indexOf(key) + step))];
       this.items.get(to)?.element.focus();
     } else if (key && (event.key === "Enter" || event.key === " ")) {
@@ -128,7 +147,7 @@ export class List {
     const { rows, error, filter, overview } = this.book;
     if (rows === null) return error ? "Nothing was read yet." : "Reading …";
     const narrowed = filter.channel || filter.symbol || filter.outcomes.length < 4;
-    if (narrowed) return "No alert matches these filters. Widen the time span or choose more.";
+    if (narrowed) return "No alerts match. Widen the time span, or choose more.";
     return `${filter.within === null ? "No alert yet." : "No alert in this time."} ${overview ? outlook(overview) : ""}`;
   }
 }
@@ -142,14 +161,18 @@ const outlook = ({ channels, standing }) => {
 };
 
 const outcomeOf = () => h("span", { class: "outcome" });
-const writeOutcome = (element, { outcome, word, delivery }) => {
+const writeOutcome = (element, { outcome, word, delivery, members }) => {
   const became = delivery === "dismissed" ? delivery : outcome;
   setAttribute(element, "data-outcome", became);
-  setChildren(element, became + word, () => {
-    const sign = became === "undelivered" ? shape("high", 9) : h("span", { class: "sign", "aria-hidden": "true" }, SIGNS[became]);
-    return [sign, became === "dismissed" ? "undelivered, dismissed" : word];
+  const said = members ? `${members.length} held back` : became === "dismissed" ? "undelivered, dismissed" : word;
+  setChildren(element, became + said, () => {
+    const sign = became === "undelivered" ? shape("high", 9) : h("span", { class: "sign", "aria-hidden": "true" }, members ? "" : SIGNS[became]);
+    return [sign, said];
   });
 };
+
+// From when to when the rows were that are folded into one.
+const spanOf = ({ from, at }) => `${moment(from, store.clock)} to ${moment(at, store.clock)}`;
 
 const rowOf = (row) => {
   const cells = COLUMNS.slice(1).map(() => h("td"));
@@ -160,14 +183,18 @@ const rowOf = (row) => {
   type.append(h("span", { class: "way" }, arrow(row.direction)), row.type);
   peak.className = message.className = "right";
   const element = h("tr", {}, h("td", {}, chip(row.severity)), cells);
+  element.classList.toggle("inside", Boolean(row.inside));
   const write = (now) => {
     setText(time, moment(now.at, store.clock));
+    time.classList.toggle("dated", time.textContent.length > 8);
+    setAttribute(time, "title", now.members ? spanOf(now) : null);
     setText(channel, now.channel);
     setAttribute(channel, "title", now.channel);
     setText(symbol, now.symbol);
-    setText(peak, now.peak);
-    setAttribute(peak, "title", now.explain);
-    setText(happened, now.happened);
+    const { peak: most, explain, happened: step } = now.largest ?? now; // of many the largest
+    setText(peak, most);
+    setAttribute(peak, "title", explain);
+    setText(happened, step);
     writeOutcome(became, now);
     element.dataset.outcome = now.outcome;
     setText(why, now.why);
@@ -183,12 +210,14 @@ const cardOf = (row) => {
   const [what, say] = [h("span"), h("span", { class: "say" })];
   const figures = h("span", { class: "figures" }, h("b", {}, row.symbol), what);
   const became = outcomeOf();
-  const element = h("button", { type: "button", class: "card" }, chip(row.severity), figures, became, say);
+  const element = h("button", { type: "button", class: row.inside ? "card inside" : "card" }, chip(row.severity), figures, became, say);
   const write = (now) => {
-    setText(what, ` ${arrow(now.direction)} ${now.peak}`);
+    const { peak, happened } = now.largest ?? now;
+    const when = now.members ? spanOf(now) : moment(now.at, store.clock);
+    setText(what, ` ${arrow(now.direction)} ${peak}`);
     writeOutcome(became, now);
     element.dataset.outcome = now.outcome;
-    setText(say, [`${now.type} ${now.happened} ${moment(now.at, store.clock)}`, now.channel, now.why].filter(Boolean).join(" · "));
+    setText(say, [`${now.type} ${happened} ${when}`, now.channel, now.why].filter(Boolean).join(" · "));
   };
   return { element, write };
 };

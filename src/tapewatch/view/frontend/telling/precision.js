@@ -14,7 +14,7 @@ export class PrecisionTable {
     this.book = book;
     this.steps = STEPS.map(([step, word]) => ({ step, button: h("button", { type: "button", onclick: () => book.count(step) }, word) }));
     this.list = h("div", { class: "precision" });
-    this.none = h("p", { class: "muted" }, "Mark anomalies as true or false, in the log or in this list: how often each rule was right then stands here.");
+    this.none = h("p", { class: "muted" }, "Mark anomalies as real or as false alarms, in the log or in this list: how often each rule was right then stands here.");
     this.files = h("p", { class: "files" }, h("a", { href: labelsAddress("csv"), download: "labels.csv" }, "Labels as CSV"), h("a", { href: labelsAddress("json"), download: "labels.jsonl" }, "as JSON lines"));
     const segments = h("span", { class: "segments small", role: "group", "aria-label": "Over time by" }, this.steps.map(({ button }) => button));
     this.element = h("section", {}, h("div", { class: "section-head" }, h("h3", {}, "Precision"), segments), this.list, this.none, this.files);
