@@ -97,6 +97,35 @@ def test_the_clock_does_not_go_back_where_nothing_came(database: Database) -> No
     assert '"now_ts":77' in clock
 
 
+def test_an_orderly_stop_is_noted_and_the_next_rows_take_it_back(database: Database) -> None:
+    made = sink(database)
+    made.rest()  # nothing was ever committed: there is nothing to note
+    live = FeedRow("coinbase", "BTC-USD", "live", "", 7, trades=5)
+    made.commit("q", 0, [msgspec.structs.replace(told(0, now_ts=77), feed=[live])])
+    before = memory(database)
+    made.rest()
+    made.close()
+    assert database.rows("SELECT state, reason, trades FROM feed") == [("stopped", "detect was stopped", 5)]
+    assert memory(database) == before
+    assert database.rows("SELECT value FROM meta WHERE key = 'unnamed'") == [("1",)]
+    again = sink(database)
+    again.commit("q", 1, [Told(78, [], [], [], [], 0, [live])])
+    again.close()
+    assert database.rows("SELECT state FROM feed") == [("live",)]
+
+
+def test_a_stop_notes_nothing_where_the_database_is_away(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = sink(database)
+    made.commit("q", 0, [])
+
+    def fails(*_: object) -> None:
+        raise DatabaseAwayError("gone")
+
+    monkeypatch.setattr(Store, "commit", fails)
+    made.rest()
+    made.close()
+
+
 def test_another_number_of_shards_is_refused(database: Database) -> None:
     first = sink(database)
     first.commit("q", 0, [])

@@ -76,6 +76,14 @@ class TestHeartbeat:
         assert {(call.method, str(call.url)) for call in rig.outside.calls} == {("GET", SECRET)}
         assert rig.said == ["heartbeat: goes out every minute"]
 
+    async def test_it_goes_out_as_soon_as_all_is_well(self) -> None:
+        rig = Rig()
+        assert await rig.go(2, "the database was not looked at yet") == 0
+        assert await rig.go(1) == 1
+        assert await rig.go(59) == 0
+        assert await rig.go(90, "capture was stopped") == 0
+        assert await rig.go(1) == 1
+
     async def test_it_is_withheld_while_something_is_wrong_and_says_why_once(self) -> None:
         rig = Rig()
         before = told("withheld")
@@ -142,7 +150,7 @@ class Feed:
 
     def commit(self, state: Any = "live", ago_ns: int = 0) -> None:
         now = self._clock.now_ns()
-        row = FeedRow("coinbase", "BTC-USD", state, "" if state == "live" else "the connection was lost", now)
+        row = FeedRow("coinbase", "BTC-USD", state, "" if state == "live" else "the connection was lost", now, now)
         self._store.commit(Commit(Clock(now - ago_ns, now), feed=[row]))
 
     def close(self) -> None:

@@ -101,6 +101,8 @@ async def serve(settings: Settings, say: Say) -> None:
         job = Job(settings, sink, ended)
         health = process.serve_health(server, job.describe, job.trouble)
         await process.together(job.run(process), [health])
+        if not settings.once:
+            await asyncio.to_thread(sink.rest)
         say("stopped", f"{job.describe()['rows']:,} rows; what was committed is safe")
 
 

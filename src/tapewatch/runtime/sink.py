@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tapewatch import telemetry
 from tapewatch.errors import ConfigError, DatabaseAwayError
 from tapewatch.model import Anomaly, Lane
 from tapewatch.runtime import shards
 from tapewatch.runtime.pipeline import measure
-from tapewatch.store.records import Clock, FeedRow, LoggedChange
+from tapewatch.store.records import Clock, Commit, FeedRow, LoggedChange
 from tapewatch.store.sql import Store
 
 BATCH = "batch"
@@ -106,6 +107,17 @@ class Sink:
     def changes_after(self, seq: int, limit: int) -> list[LoggedChange]:
         """Read the log of changes."""
         return [] if self._store is None else self._store.changes_after(seq, limit)
+
+    def rest(self) -> None:
+        """Note that nobody takes rows in any more because somebody wanted it so; if the database is there."""
+        if self._store is None or self._last is None:
+            return
+        clock = Clock(self._last.now_ts, self._clock_ns())
+        try:
+            stopped = [replace(row, state="stopped", reason="detect was stopped") for row in self._store.feed()]
+            self._store.commit(Commit(clock, feed=stopped, unnamed=self._last.unnamed))
+        except DatabaseAwayError as error:
+            telemetry.log(telemetry.DATABASE_AWAY, error=error)
 
     def close(self) -> None:
         """Close the database."""

@@ -24,7 +24,7 @@ from tapewatch.runtime.process import Say, in_daemon_thread
 from tapewatch.runtime.sender import SEND_S, Sending
 from tapewatch.store import log
 from tapewatch.store.outbox import Fresh, Outbox
-from tapewatch.store.records import ChannelRow
+from tapewatch.store.records import ChannelRow, FeedRow
 
 PAGE = "watch"
 """Name of our page beside the desk's; theirs begin with a slash or are empty."""
@@ -36,6 +36,9 @@ LOOK_NS = NS
 """Least time from one look to the next."""
 
 LOOK_S = 1.0
+
+SILENT_NS = 10 * NS
+"""A lane whose last frame is older than that is not live: heartbeats come every second."""
 
 CALL_S = 10.0
 """The longest that a call may take."""
@@ -129,6 +132,7 @@ class Watchdog:
         self._sleep = sleep
         self._looked: int | None = None
         self._called: int | None = None
+        self._counted: int | None = None
         self._why: str | None = ""
 
     def begin(self, page: bytes) -> None:
@@ -153,7 +157,7 @@ class Watchdog:
             return []
         self._looked = ticks
         with outbox.reader.connect() as connection:
-            lanes = [Lane(row.symbol, row.state, row.reason) for row in log.feed(connection)]
+            lanes = [_lane(row) for row in log.feed(connection)]
         clock, source = fresh.clock, fresh.source
         tape = source is not None and source.kind == "tape"
         notices = self._watch.look(
@@ -200,12 +204,11 @@ class Watchdog:
             self._say("heartbeat", "goes out every minute")
         self._why = why
         ticks = self._ticks()
-        if self._called is not None and ticks - self._called < EVERY_NS:
-            return
-        self._called = ticks
-        if why is None:
+        if why is None and _due(self._called, ticks):
+            self._called = self._counted = ticks
             await self._heartbeat.call()
-        else:
+        elif why is not None and _due(self._counted, ticks):
+            self._counted = ticks
             telemetry.HEARTBEATS.labels("withheld").inc()
 
     async def _tell_without_database(self, notice: Notice) -> None:
@@ -228,6 +231,18 @@ class Watchdog:
         if not receipt.accepted:
             took = duration((self._clock.now_ns() - began) / NS)
             self._say("watch", f"{channel.name} did not accept it after {took}: {receipt.outcome}")
+
+
+def _lane(row: FeedRow) -> Lane:
+    # Through Kafka a lane is live as long as its rows come, and its clock ticks without a frame, too.
+    if row.state == "live" and (row.last_frame_ts is None or row.now_ts - row.last_frame_ts > SILENT_NS):
+        age = "" if row.last_frame_ts is None else f" for {duration((row.now_ts - row.last_frame_ts) / NS)}"
+        return Lane(row.symbol, "silent", f"no frame{age}")
+    return Lane(row.symbol, row.state, row.reason)
+
+
+def _due(last: int | None, ticks: int) -> bool:
+    return last is None or ticks - last >= EVERY_NS
 
 
 def _failing(row: ChannelRow) -> Failing | None:
