@@ -20,6 +20,7 @@ from support.markets import seeded
 from support.runs import memory
 from tapewatch.carry.tape import Recorder
 from tapewatch.cli import main
+from tapewatch.cli.common import typed
 
 TAPEWATCH = (sys.executable, "-m", "tapewatch")
 
@@ -301,3 +302,23 @@ def test_alerting_can_be_left_out(tape: Path, tmp_path: Path) -> None:
     )
     assert (told.returncode, silent.returncode) == (2, 0), silent.stderr
     assert "url_env: NOT_SET is not set" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "set_", "spelled"),
+    [
+        (
+            {"source": "tape:a day.csv", "speed": 60.0, "db": None},
+            None,
+            "tapewatch run --source 'tape:a day.csv' --speed 60.0",
+        ),
+        ({"db": "postgresql://me:secret@host/name"}, None, "tapewatch run --db postgresql://me@host/name"),
+        (
+            {"config": Path("my.toml")},
+            ["rules.pct_spike.window_s=5", "alerts.channels=[{url='tgram://TOKEN/1'}]"],
+            "tapewatch run --config my.toml --set rules.pct_spike.window_s=5",
+        ),
+    ],
+)
+def test_a_command_is_spelled_again_without_what_is_secret(flags, set_, spelled):
+    assert typed("run", flags, set_) == spelled

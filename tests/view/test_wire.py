@@ -1,9 +1,13 @@
+from contextlib import closing
+
 import msgspec
 import pytest
 
 from support.views import BTC, LINK, MARKET_RULES, NOW, anomaly, build, clock, feed_row, opened, silence
 from tapewatch.model import NS
 from tapewatch.store.records import Commit, Source
+from tapewatch.store.sql import Store
+from tapewatch.view.look import NOWHERE, Wanted, look
 from tapewatch.view.panel_wire import tally, watch_rows
 from tapewatch.view.queries import Counts, Filter
 from tapewatch.view.status import status, watchlist
@@ -77,7 +81,19 @@ def test_a_program_that_is_not_running_is_told_from_a_silent_feed(tmp_path):
     shown = picture(tmp_path, feed_row(LINK), wall_ns=NOW + 60 * NS)
     assert (shown.banner.title, shown.speed) == ("Not running.", 0)
     assert "tapewatch run" in shown.banner.more
+    assert shown.banner.command == ""
     assert figure(shown, "coinbase").value == "not running"
+
+
+def test_what_starts_it_again_is_the_command_that_was_run(tmp_path):
+    again = "tapewatch run --source simulated --db data/mine.db"
+    reader = build(tmp_path / "x.db", Commit(clock(), feed=[feed_row(LINK)]))
+    reader.close()
+    with closing(Store.open(tmp_path / "x.db")) as store:
+        store.note("command", msgspec.json.encode(again).decode())
+    with closing(Store.read(tmp_path / "x.db")) as found:
+        shown = look(found, NOWHERE, NOW + 60 * NS, Wanted()).now
+    assert (shown.banner.more, shown.banner.command) == ("Go on with:", again)
 
 
 def test_part_of_the_feed(tmp_path):

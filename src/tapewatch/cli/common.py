@@ -1,8 +1,9 @@
 """Options that commands share: the configuration file, and single settings on top of it."""
 
 import os
+import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -91,6 +92,16 @@ def shared(config: Path | None, set_: list[str] | None) -> tuple[str, ...]:
     """Spell the flags of settings again, for commands of ours that run beside this one."""
     named = () if config is None else ("--config", str(config))
     return (*named, *(part for value in set_ or () for part in ("--set", value)))
+
+
+def typed(command: str, flags: Mapping[str, object], set_: list[str] | None) -> str:
+    """Spell a command as a person may type it to go on with what it did; what may be secret is left out."""
+    from tapewatch.store.engine import apart
+
+    given = [(f"--{name}", str(value)) for name, value in flags.items() if value is not None]
+    given += [("--set", each) for each in set_ or () if not each.startswith("alerts")]
+    public = [(flag, apart(value)[0].replace("+psycopg", "") if flag == "--db" else value) for flag, value in given]
+    return " ".join(["tapewatch", command, *(shlex.join(pair) for pair in public)])
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tapewatch.cli.common import DB_NAMES, ConfigOption, DbOption, SetOption, say, settings, shared, with_symbols
+from tapewatch.cli.common import DB_NAMES, ConfigOption, DbOption, SetOption, say, settings, shared, typed, with_symbols
 
 if TYPE_CHECKING:
     from tapewatch.config import Settings
@@ -69,7 +69,9 @@ def run(
     }
     given = settings(config, set_).with_flags("run", **flags).with_flags("dashboard", port=port)
     given = with_symbols(given, symbols)
-    _serve(given, fresh=False, alerts=not no_alerts, verbose=verbose, flags=shared(config, set_))
+    again = typed("run", flags | {"dashboard": None, "symbols": symbols, "config": config}, set_)
+    beside = (shared(config, set_), again)
+    _serve(given, fresh=False, alerts=not no_alerts, verbose=verbose, beside=beside)
 
 
 def demo(
@@ -90,10 +92,11 @@ def demo(
     labels = Path("demo.db" if "://" in db else db).with_suffix(".labels.jsonl")
     given = settings(config, set_).with_flags("run", source="simulated", db=db)
     given = given.with_flags("exchange", seed=seed, labels=str(labels)).with_flags("dashboard", port=port)
-    _serve(given, fresh=not keep, alerts=False, verbose=verbose, flags=shared(config, set_))
+    again = typed("demo --keep", {"seed": seed, "db": db, "config": config}, set_)
+    _serve(given, fresh=not keep, alerts=False, verbose=verbose, beside=(shared(config, set_), again))
 
 
-def _serve(given: "Settings", *, fresh: bool, alerts: bool, verbose: bool, flags: tuple[str, ...]) -> None:
+def _serve(given: "Settings", *, fresh: bool, alerts: bool, verbose: bool, beside: tuple[tuple[str, ...], str]) -> None:
     import asyncio
 
     from tapewatch import telemetry
@@ -113,6 +116,6 @@ def _serve(given: "Settings", *, fresh: bool, alerts: bool, verbose: bool, flags
         alerts_place=given.place("alerts.channels"),
         rules=given.plain("rules"),
     )
-    beside = Beside(chosen.run.dashboard, given.section("dashboard", DashboardConfig).port, flags)
-    service = Service(chosen, beside, fresh=fresh, say=say)
+    around = Beside(chosen.run.dashboard, given.section("dashboard", DashboardConfig).port, *beside)
+    service = Service(chosen, around, fresh=fresh, say=say)
     asyncio.run(service.run())

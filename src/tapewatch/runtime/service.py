@@ -45,11 +45,14 @@ class Beside(NamedTuple):
         Of the dashboard; None: any.
     flags
         That every command shares.
+    command
+        What a person may type to go on with the same database; "": nobody can say.
     """
 
     dashboard: bool = True
     port: int | None = None
     flags: tuple[str, ...] = ()
+    command: str = ""
 
 
 class Service:
@@ -127,6 +130,7 @@ class Service:
         run = self._settings.run
         store = Store.open(run.db, source=source.identity, fresh=self._fresh)
         try:
+            store.note("command", msgspec.json.encode(self._beside.command).decode())
             position = msgspec.json.decode(store.state(POSITION) or b"{}", type=Position)
             self._say("database", f"{store.name}, {f'{position.rows:,} rows so far' if position.rows else 'new'}")
             recording = jsonl = None

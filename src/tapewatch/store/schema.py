@@ -140,10 +140,10 @@ meta = Table(
     Column("key", TEXT, primary_key=True),
     Column("value", TEXT, nullable=False),  # JSON
 )
-"""Keys: ``source`` {kind, address, …} whose database this is; ``clock`` {now_ts, wall_ts, speed, revision,
-latency_p50_ms, latency_p99_ms} and ``unnamed``, how many inputs in quarantine ever named no lane, written
-with every commit; ``reader:alerts`` how far alerting has read the log of changes, by ``seq``; ``alerting`` when it was
-there last.
+"""Keys: ``source`` {kind, address, …} whose database this is; ``command``, a text that a person may type to go on with
+it; ``clock`` {now_ts, wall_ts, speed, revision, latency_p50_ms, latency_p99_ms} and ``unnamed``, how many inputs
+in quarantine ever named no lane, written with every commit; ``reader:alerts`` how far alerting has read the log of
+changes, by ``seq``; ``alerting`` when it was there last.
 """
 
 state = Table(

@@ -278,6 +278,11 @@ class Store:
         with self._reading() as connection:
             return log.pending_requests(connection, of_alerting=False)
 
+    def note(self, key: str, value: str) -> None:
+        """Write a value of the table ``meta``: the text of its JSON."""
+        with plain_errors(self.url), self._engine.begin() as connection:
+            connection.execute(self._statements.meta, [{"key": key, "value": value}])
+
     def close(self) -> None:
         """Let the next instance in."""
         self._engine.dispose()

@@ -6,11 +6,13 @@ looks for all pages at once, and for each page that joins.
 
 from collections.abc import Iterable
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
 from tapewatch.errors import StoreError
 from tapewatch.model import Anomaly
+from tapewatch.store import log
 from tapewatch.store.records import LoggedChange
 from tapewatch.store.sql import Reader
 from tapewatch.view import queries
@@ -103,7 +105,8 @@ def _look(conn: Connection, since: Place, wall_ns: int, wanted: Wanted) -> News:
     if wanted.picture or wanted.panels:
         feed = status(conn, wall_ns)
         opened = queries.open_anomalies(conn)
-        now = now_picture(feed, verdict(opened))
+        command = msgspec.json.decode(log.meta(conn, "command") or '""', type=str)
+        now = now_picture(feed, verdict(opened), command)
         alerting = standing_picture(standing(conn, wall_ns))
         if wanted.panels:
             watch = watch_rows(feed, watchlist(conn, feed))

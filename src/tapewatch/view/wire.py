@@ -130,12 +130,13 @@ def row(anomaly: Anomaly) -> Row:
 
 
 class Banner(Struct, frozen=True):
-    """A line across the page that says what is wrong with the picture, and what to do."""
+    """A line across the page that says what is wrong with the picture, and what to do: `command` can be copied."""
 
     tone: Literal["bad", "warn", "calm"]
     title: str
     text: str
     more: str = ""
+    command: str = ""
 
 
 class Figure(Struct, frozen=True):
@@ -184,8 +185,14 @@ class Now(Struct, frozen=True):
     figures: tuple[Figure, ...]
 
 
-def now_picture(now: Status, judged: Verdict) -> Now:
-    """Put the feed and the verdict into words."""
+def now_picture(now: Status, judged: Verdict, command: str = "") -> Now:
+    """Put the feed and the verdict into words.
+
+    Parameters
+    ----------
+    command
+        What a person may type where nobody writes the database; "": nobody can say.
+    """
     word, more = feed_words(now)
     headline, rest = verdict_words(judged, now)
     source, source_more = source_words(now.source)
@@ -200,7 +207,7 @@ def now_picture(now: Status, judged: Verdict) -> Now:
         source_more=source_more,
         word=word,
         more=more,
-        banner=_banner(now),
+        banner=_banner(now, command),
         headline=headline,
         rest=rest,
         severity=judged.severity,
@@ -238,19 +245,21 @@ def trouble(message: str, wall_ns: int) -> Now:
 STOPPED: Final = "Capture was stopped."
 
 
-def _banner(now: Status) -> Banner | None:
+def _banner(now: Status, command: str) -> Banner | None:
     as_of = f"Prices and the verdict are as of {clock(now.as_of_ns)} UTC."
     why = _sentence(now.reason)
     match now.state:
         case "stale" if not now.running:
-            again = f"Start tapewatch {now.program} again; this page goes on by itself."
-            return Banner("bad", "Not running.", f"{why} {as_of}", again)
+            again = "Go on with:" if command else f"Start tapewatch {now.program} again; this page goes on by itself."
+            return Banner("bad", "Not running.", f"{why} {as_of}", again, command)
         case "stale":
             return Banner("bad", "Silent feed.", f"{why} {as_of}", _next_try(now))
         case "reconnecting":
             return Banner("bad", "Connection lost.", f"{why} {as_of}", _next_try(now))
         case "ended":
-            return Banner("calm", "The tape is over.", as_of)
+            return Banner(
+                "calm", f"Replay finished at {clock(now.as_of_ns)}.", "Prices and the verdict are as of then."
+            )
         case "stopped":
             return Banner("calm", STOPPED, as_of if why == STOPPED else f"{why} {as_of}".strip())
         case "live" if now.reason:

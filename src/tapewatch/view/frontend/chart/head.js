@@ -11,6 +11,12 @@ const WIDTHS = [
 ];
 const keyOf = ({ venue, symbol }) => `${venue}:${symbol}`;
 
+// Of a lane that is not live while others are, its last bar.
+const asOf = () => {
+  const { now, series, fresh } = store;
+  return (!fresh && now.as_of) || clock((fresh && series.last?.time) || (now.last ?? now.now));
+};
+
 export class Head {
   constructor() {
     this.select = h("select", {
@@ -65,20 +71,20 @@ export class Head {
       return;
     }
     setText(this.price, number(store.priceOf(watched), watched.decimals));
-    setAttribute(this.price, "data-old", !store.fresh);
+    setAttribute(this.price, "data-old", !store.laneFresh);
     this.#drawChange(watched);
     this.#drawOpen(watched);
     const price = store.priceOf(watched); // it is newer than the watch-list
     const values = [
       watched.high === null ? "" : number(Math.max(watched.high, price), watched.decimals),
       watched.low === null ? "" : number(Math.min(watched.low, price), watched.decimals),
-      store.fresh ? `${number(store.series.tradesAMinute(store.clock))} a minute` : "",
+      store.laneFresh ? `${number(store.series.tradesAMinute(store.clock))} a minute` : "",
     ];
     this.figures.forEach(({ element, value }, i) => {
       element.hidden = !values[i];
       setText(value, values[i]);
     });
-    setText(this.asOf, store.fresh || !store.now ? "" : `as of ${store.now.as_of || clock(store.now.last ?? store.now.now)}`);
+    setText(this.asOf, store.laneFresh || !store.now ? "" : `as of ${asOf()}`);
   }
 
   #drawSymbols() {

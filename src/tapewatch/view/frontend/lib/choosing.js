@@ -15,6 +15,14 @@ const addressOf = (choices) => {
   return url;
 };
 
+const choose = (choices) => {
+  if (store.page) go({ page: "" });
+  if (store.hour !== null) store.arrange({ hour: null });
+  if (store.focus) store.look(null); // who asks for all of these looks no longer at that one
+  store.chooser?.(choices); // set by the part that can tell Streamlit
+  document.querySelector(".st-key-under")?.scrollIntoView({ block: "nearest" });
+};
+
 /** A link that needs no new page where it is simply clicked; `choicesNow()` tells what it chooses by then. */
 export const choiceLink = (choicesNow, attributes, ...content) => {
   const link = h("a", { ...attributes, href: addressOf(choicesNow()) }, content);
@@ -22,8 +30,7 @@ export const choiceLink = (choicesNow, attributes, ...content) => {
   link.addEventListener("click", (event) => {
     if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
-    if (store.page) go({ page: "" });
-    store.choose(choicesNow());
+    choose(choicesNow());
   });
   return link;
 };

@@ -15,6 +15,7 @@ const BARS_TRIMMED = 9000;
 const BARS_FIRST = 2000;
 const ROWS_PAGE = 200;
 const ROWS_LARGEST = 400; // in one page: who wants more of the small ones chooses otherwise
+const TROUBLED = new Set(["stale", "blind", "no data", "reconnecting"]);
 const NOWHERE = { epoch: "", revision: 0, seq: 0 };
 const WIDTH = 10; // where nobody has chosen one …
 const WIDTH_YOUNG = 1; // … and for a database of a few minutes
@@ -105,6 +106,11 @@ class Store extends EventTarget {
     return this.link !== "lost" && (this.now?.state === "live" || this.now?.state === "waiting");
   }
 
+  /** Whether that holds for the lane that is looked at, too: others may be live while it is not. */
+  get laneFresh() {
+    return this.fresh && !TROUBLED.has(this.watched?.state);
+  }
+
   /** What state the page is in, in one word; tests and styles read it. */
   get state() {
     return this.link === "lost" ? "lost" : (this.now?.state ?? "connecting");
@@ -170,14 +176,6 @@ class Store extends EventTarget {
     this.sought = null;
     this.unknown = id;
     this.touch("focus");
-  }
-
-  /** Choose among Streamlit's filters; `chooser` is set by the part that can tell it. */
-  choose(choices) {
-    if (this.hour !== null) this.arrange({ hour: null });
-    if (this.focus) this.look(null); // who asks for all of these looks no longer at that one
-    this.chooser?.(choices);
-    document.querySelector(".st-key-under")?.scrollIntoView({ block: "nearest" });
   }
 
   /** List in another order, or another hour. */

@@ -62,8 +62,8 @@ class Chart {
       rows: this.#rows(),
       focused: (store.focus && this.#rows().find(({ id }) => id === store.focus)) || null,
       silences: this.#silences(),
-      old: !store.fresh,
-      stale: !store.fresh && store.now?.state !== "ended" && store.state !== "connecting",
+      old: !store.laneFresh,
+      stale: !store.laneFresh && store.now?.state !== "ended" && store.state !== "connecting",
       decimals: store.watched?.decimals ?? 2,
     });
     this.#drawLegend();

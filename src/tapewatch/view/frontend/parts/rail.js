@@ -82,7 +82,7 @@ class Rail {
     const price = store.priceOf(each);
     const known = price !== null;
     setText(line.price, known ? number(price, each.decimals) : "–");
-    const quiet = each.state === "waiting" || each.state === "reconnecting" || each.state === "stale";
+    const quiet = ["waiting", "no data", "blind", "reconnecting", "stale"].includes(each.state);
     setText(line.change, quiet && !known ? each.state : each.change_words);
     setAttribute(line.change, "title", each.change_words ? `${each.since === null ? "over " : ""}${span(each.since)}` : null);
     setAttribute(line.element, "data-quiet", quiet);

@@ -1,6 +1,7 @@
 // The component "top": is something abnormal, how bad is it, and is it live; with a banner where it is not.
 
 import { choiceLink } from "../lib/choosing.js";
+import { copyButton } from "../lib/copy.js";
 import { capital, chip, h, icon, setAttribute, setChildren, setText, SEVERITIES, shape } from "../lib/dom.js";
 import { clock, number } from "../lib/figures.js";
 import { mount } from "../lib/mount.js";
@@ -18,6 +19,8 @@ const SIGNS = {
   waiting: "M8 3.2a4.8 4.8 0 1 0 0 9.6 4.8 4.8 0 0 0 0-9.6Z",
   reconnecting: "M3.4 8a4.6 4.6 0 0 1 8.2-2.8M12.6 8a4.6 4.6 0 0 1-8.2 2.8M11.8 2.6v2.8H9M4.2 13.4v-2.8H7",
   stale: "M5.5 3.5v9M10.5 3.5v9",
+  blind: "M2 8s2.2-3.8 6-3.8S14 8 14 8s-2.2 3.8-6 3.8S2 8 2 8ZM3 13 13 3",
+  "no data": "M8 3.2a4.8 4.8 0 1 0 0 9.6 4.8 4.8 0 0 0 0-9.6ZM4.8 11.2l6.4-6.4",
   ended: "M3.4 8.4l3 3 6.2-6.6",
 };
 const LOST = {
@@ -133,6 +136,7 @@ class Top {
       banner.tone === "bad" ? chip("high") : null,
       h("span", {}, h("b", {}, banner.title), ` ${banner.text}`),
       h("span", { class: "muted" }, banner.more),
+      banner.command ? h("span", { class: "command" }, h("code", {}, banner.command), copyButton(banner.command, "the command")) : null,
     ]);
   }
 
