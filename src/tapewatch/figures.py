@@ -3,17 +3,21 @@
 In: floats, ns since the epoch. Out: text. All times are UTC.
 """
 
+import math
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tapewatch.detect.words import decimals
+from tapewatch.detect.words import DECIMALS_MAX, DECIMALS_MIN, decimals
 from tapewatch.model import NS, PRICE_SCALE
 
 MINUTES_FROM_S = 90
 HOURS_FROM_S = 90 * 60
 DAYS_FROM_S = 48 * 3600
+
+DIGITS_MIN = 4
+"""Digits that say something, of a mean: on coins of 0.00001234 two decimals say nothing."""
 
 
 def number(value: float, places: int) -> str:
@@ -36,6 +40,41 @@ def signed(value: float, places: int) -> str:
     """
     text = number(value, places)
     return f"+{text}" if value > 0 and any(digit in text for digit in "123456789") else text
+
+
+def percent(value: float) -> str:
+    """Write the size of a change: two decimals, or as many as its first two digits need.
+
+    >>> percent(-8.314), percent(0.0042), percent(0)
+    ('8.31 %', '0.0042 %', '0.00 %')
+    """
+    return f"{number(abs(value), _places_of_share(value))} %"
+
+
+def signed_percent(value: float) -> str:
+    """Write a change with its sign.
+
+    >>> signed_percent(-8.314), signed_percent(0.0042)
+    ('−8.31 %', '+0.0042 %')
+    """
+    return f"{signed(value, _places_of_share(value))} %"
+
+
+def _places_of_share(value: float) -> int:
+    if not 0 < abs(value) < 0.01:  # noqa: PLR2004  # what two decimals say
+        return 2
+    return min(DECIMALS_MAX, 1 - math.floor(math.log10(abs(value))))
+
+
+def places_of_mean(value: float) -> int:
+    """Count the decimals, 2 … 10, in which a mean of prices shows four digits that say something.
+
+    >>> places_of_mean(114_210.0), places_of_mean(0.00001223)
+    (2, 8)
+    """
+    if value <= 0:
+        return DECIMALS_MIN
+    return min(DECIMALS_MAX, max(DECIMALS_MIN, DIGITS_MIN - 1 - math.floor(math.log10(value))))
 
 
 def decimals_of(value: float) -> int:
@@ -72,6 +111,17 @@ def duration(seconds: float) -> str:
         return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
     hours = round(seconds / 3600)
     return f"{hours // 24} d {hours % 24} h" if hours % 24 else f"{hours // 24} d"
+
+
+def pace(seconds: float) -> str:
+    """Say how long a move took: "under 1 s", "2.3 s", "43 s", "4 min".
+
+    >>> pace(0.4), pace(2.34), pace(6), pace(240)
+    ('under 1 s', '2.3 s', '6 s', '4 min')
+    """
+    if seconds < 1:
+        return "under 1 s"
+    return f"{seconds:.1f}".removesuffix(".0") + " s" if seconds < 9.95 else duration(seconds)  # noqa: PLR2004  # where 10.0 begins
 
 
 def age(seconds: float) -> str:

@@ -17,20 +17,20 @@ def falls(*percents: float, **fields: object) -> tuple:
 
 
 SYMBOL = [
-    (message("symbol", fast_move(**calm)), "▼ DOGE-USD fell 0.52 % in 8 s"),
-    (message("symbol", fast_move(**calm, direction="up")), "▲ DOGE-USD rose 0.52 % in 8 s"),
-    (message("symbol", fast_move()), "▼▼ DOGE-USD fell 0.52 % in 8 s, 2.1× the limit"),
+    (message("symbol", fast_move(**calm)), "▼ DOGE-USD fell 0.52 % in 8.2 s"),
+    (message("symbol", fast_move(**calm, direction="up")), "▲ DOGE-USD rose 0.52 % in 8.2 s"),
+    (message("symbol", fast_move()), "▼▼ DOGE-USD fell 0.52 % in 8.2 s, 2.1× the limit"),
     (message("symbol", grown()), "▼▼ DOGE-USD now −8.31 %, 33× the limit"),
     (message("symbol", fast_move(**calm), grown()), "▼▼ DOGE-USD fell 8.31 % in 6 s, 33× the limit"),
     (message("symbol", over(grown())), "✓ DOGE-USD fast move over, peak −8.31 %, held 4 min"),
     (message("symbol", over(grown()), breakout()), "▲ LINK-USD rose 0.12 % in under 1 s"),
-    (message("symbol", stretch(**calm)), "▲ PEPE-USD stands 5.07 % above its mean"),
+    (message("symbol", stretch(**calm)), "▲ PEPE-USD stands 5.07 % above its 60 s average"),
     (
         message("symbol", stretch(peak_ts=AT + NS, escalation=3, peak_observed=5e-06)),
-        "▲▲ PEPE-USD now +40.88 % from its mean, 9.1× the limit",
+        "▲▲ PEPE-USD now +40.88 % from its 60 s average, 9.1× the limit",
     ),
-    (message("symbol", dollar_jump(**calm)), "▼ BTC-USD fell 141.03 USD in 4 s"),
-    (message("symbol", dollar_jump(peak_ts=AT + NS)), "▼▼ BTC-USD now −141.03 USD, 4.7× the limit"),
+    (message("symbol", dollar_jump(**calm)), "▼ BTC-USD fell 141.03 USD (0.12 %) in 3.7 s"),
+    (message("symbol", dollar_jump(peak_ts=AT + NS)), "▼▼ BTC-USD now −141.03 USD (0.12 %), 4.7× the limit"),
     (message("symbol", silence()), "‖ BTC-USD: coinbase silent for 5 s"),
     (message("symbol", silence(seconds=20, escalation=2)), "‖‖ BTC-USD: coinbase silent for 20 s, 4.0× the limit"),
     (message("symbol", over(silence(seconds=47))), "✓ BTC-USD: coinbase sends again after 47 s"),

@@ -61,6 +61,7 @@ MESSAGES = {
             observed=0.27,
             peak_price=21.448,
             peak_reference_price=21.39,
+            peak_left_ts=AT - 300_000_000,
             peak_reference_ts=AT - 300_000_000,
             escalation=0,
             escalated_ts=(),
@@ -229,7 +230,7 @@ def test_a_persons_template_wins_file_by_file(folder, writer):
     (mine / ".hidden").write_text("{{ of no concern }}")
     letter, ours = Writer(mine, DASHBOARD).write(MESSAGES["fall"]), writer.write(MESSAGES["fall"])
     assert letter.markdown == "DOGE-USD −0.52 %"
-    assert letter.subject == "▼▼ DOGE-USD fell 0.52 % in 8 s, 2.1× the limit !"
+    assert letter.subject == "▼▼ DOGE-USD fell 0.52 % in 8.2 s, 2.1× the limit !"
     assert (letter.text, letter.html) == (ours.text, ours.html)
 
 
@@ -297,7 +298,7 @@ def test_a_template_that_fails_later_gives_way_to_ours(folder):
     mine = Writer(folder(symbol__text__txt=late, symbol__subject__txt=late), DASHBOARD)
     assert mine.write(message("symbol", fast_move())).text == "fine"
     letter = mine.write(message("symbol", fast_move("BTC-USD")))
-    assert letter.subject == "▼▼ BTC-USD fell 0.52 % in 8 s, 2.1× the limit"
+    assert letter.subject == "▼▼ BTC-USD fell 0.52 % in 8.2 s, 2.1× the limit"
     told, empty, first, *_ = letter.text.splitlines()
     assert told == "The template symbol.text.txt failed (division by zero); this is tapewatch's own."
     assert not empty

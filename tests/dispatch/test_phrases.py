@@ -34,7 +34,7 @@ def test_names_are_listed_up_to_a_number():
 
 @pytest.mark.parametrize(("ns", "text"), [(0, "in under 1 s"), (999_999_999, "in under 1 s"), (8 * NS, "in 8 s")])
 def test_pace(ns, text):
-    assert phrases.pace(fast_move(peak_reference_ts=AT - ns)) == text
+    assert phrases.pace(fast_move(peak_left_ts=AT - ns)) == text
 
 
 def test_what_has_no_beginning_has_no_pace():
@@ -44,7 +44,7 @@ def test_what_has_no_beginning_has_no_pace():
 def test_sizes_are_in_the_unit_of_their_rule_and_moves_compare():
     rows = (grown(), dollar_jump(), stretch(), silence(seconds=47), gap(), gap(trades=1))
     assert [phrases.size(each) for each in rows] == [
-        "−8.31 %", "−141.03 USD", "+5.07 %", "47 s silent", "7 trades missing", "1 trade missing",
+        "−8.31 %", "−141.03 USD (0.12 %)", "+5.07 %", "47 s silent", "7 trades missing", "1 trade missing",
     ]  # fmt: skip
     assert [phrases.move(each) for each in rows] == [
         "−8.31 %", "−0.12 %", "+5.07 %", "47 s silent", "7 missing", "1 missing",
@@ -59,7 +59,7 @@ def test_the_limit_stands_in_the_sentence_of_the_opening():
 
 def test_what_stands_as_it_opened_is_told_by_its_own_sentence():
     assert phrases.sentence(fast_move(), AT) == fast_move().explain
-    assert phrases.sentence(silence(), AT) == "no frame from coinbase for 5.0 s (limit 5 s)"
+    assert phrases.sentence(silence(), AT) == "no frame from coinbase for 5 s (limit 5 s)"
 
 
 def test_what_has_grown_is_told_by_its_peak():
@@ -68,7 +68,10 @@ def test_what_has_grown_is_told_by_its_peak():
     torn = fast_move(observed=0.26, peak_observed=0.51)  # several trades of one moment
     assert phrases.sentence(torn, AT).startswith("Peak at 14:58:01 UTC")
     mean = stretch(peak_ts=AT + NS, peak_observed=2.2e-06)
-    assert phrases.sentence(mean, AT) == "Peak at 14:58:02 UTC: 0.00001285 against a mean of 0.00001223, 4.0× the limit"
+    assert (
+        phrases.sentence(mean, AT)
+        == "Peak at 14:58:02 UTC: 0.00001285 against its 60 s average of 0.00001223, 4.0× the limit"
+    )
     silent = silence(seconds=20)
     assert phrases.sentence(silent, AT) == "No frame from coinbase since 14:57:56 UTC, for 20 s, 4.0× the limit"
 
@@ -87,9 +90,9 @@ def test_escalation_is_told_by_moments_without_that_of_the_opening():
 
 
 def test_lines_beside_and_below():
-    assert phrases.line(dollar_jump()) == "Dollar jump: fell 141.03 USD in 4 s, 4.7× its limit"
+    assert phrases.line(dollar_jump()) == "Dollar jump: fell 141.03 USD (0.12 %) in 3.7 s, 4.7× its limit"
     assert phrases.line(over(gap())) == "Missing trades: misses 7 trades, over"
-    assert phrases.tail(over(grown(quality="gap")), 3, past=False) == "Fast move, 2 more, over, quality gap"
+    assert phrases.tail(over(grown(quality="gap")), 3, past=False) == "Fast move, 2 more, over, data missing"
     assert phrases.tail(over(grown()), 1, past=True) == "Fast move"
 
 

@@ -64,10 +64,10 @@ def test_facts_say_what_the_sentence_leaves_out():
     assert facts(gap()) == {"Opened": "14:58:01 UTC"}
     assert facts(silence())["Last frame"] == "14:57:56 UTC"
     assert facts(over(grown(quality="late"))) == {
-        "Quality": "late: the trade came more than 10 s after it happened",
-        "Opened": f"14:58:01 UTC: {grown().explain}",
+        "Note": "the trade came more than 10 s after it happened",
+        "Opened": "14:58:01 UTC: DOGE-USD fell 0.52 % within 8.2 s, from 0.24864 to 0.24735 (limit 0.25 % in 10 s)",
         "Reached": "8× the limit at 14:58:03, 32× at 14:58:12",
-        "Held": "4 min, true on 1,412 trades",
+        "Lasted": "4 min, 1,412 trades over the limit",
         "Over since": "15:02:01 UTC",
     }
 

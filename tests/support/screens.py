@@ -44,14 +44,22 @@ def market_bars(lane: Lane) -> list[Bars]:
     ]
 
 
+REFERENCES = {"BTC-USD": 116_480.1, "ETH-USD": 4_304.25, "SOL-USD": 212.61}
+
+
 def market_anomalies() -> list[Anomaly]:
     """Make what the crash would be told as: every severity, both ways, open and ended."""
 
     def of(ident: str, symbol: str, ago_s: float, happened: str, **fields: object) -> Anomaly:
-        return anomaly(ident, ago_s=ago_s, symbol=symbol, explain=f"{symbol} {happened}", **fields)
+        reference = REFERENCES[symbol]
+        plain = {"peak_reference_price": reference, "reference_price": reference}
+        if "unit" not in fields:
+            plain["peak_price"] = round(reference * (1 + fields["peak_observed"] / 100), 2)
+        return anomaly(ident, ago_s=ago_s, symbol=symbol, explain=f"{symbol} {happened}", **plain | fields)
 
     def quote(limit: float, peak: float, reference: float) -> dict[str, object]:
-        return {"unit": "USD", "threshold": limit, "peak_observed": peak, "peak_reference_price": reference}
+        plain = {"unit": "USD", "threshold": limit, "peak_observed": peak}
+        return plain | {"peak_reference_price": reference, "peak_price": reference + peak}
 
     fell = "fell 0.31 % in 4.2 s, from 116,480.10 to 116,119.01 (limit 0.25 % in 10 s)"
     rose = "rose 0.27 % in 9.1 s, from 111,281.54 to 111,582.00 (limit 0.25 % in 10 s)"

@@ -51,6 +51,7 @@ def anomaly(ident: str, *, ago_s: float = 60, held_s: float = 30, ended: bool = 
         "peak_ts": opened,
         "peak_reference_price": 19.385,
         "peak_reference_ts": opened - NS,
+        "peak_left_ts": opened - 900_000_000,
         "last_ts": last,
         "ended_ts": last if ended else None,
         "triggers": 12,

@@ -32,8 +32,8 @@ def figure(shown, label):
 def test_a_row_carries_its_words():
     shown = row(anomaly("x", ago_s=60, held_s=63, triggers=1_412))
     assert (shown.type, shown.peak, shown.limit, shown.pips) == ("Fast move", "−2.81 %", "11×", 3)
-    assert (shown.state, shown.sentence) == ("ended, 63 s", "fell 2.81 % in 0.9 s, from 19.385 to 18.841")
-    assert shown.details[1] == "Held 63 s, true on 1,412 trades"
+    assert (shown.state, shown.sentence) == ("ended, 63 s", "fell 2.81 % in under 1 s, from 19.385 to 18.841")
+    assert shown.details[1] == "Lasted 63 s"
     assert shown.opened == NOW / NS - 60
 
 

@@ -20,7 +20,7 @@ from tapewatch.dispatch import phrases
 from tapewatch.dispatch.phrases import plain
 from tapewatch.figures import clock, number, price
 from tapewatch.model import NS, PRICE_SCALE, Anomaly, Severity
-from tapewatch.words import RULES, SHAPES
+from tapewatch.words import RULES, SHAPES, places
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,7 +113,7 @@ def chart(bars: NDArray[np.void], anomaly: Anomaly) -> bytes | None:
     _set_limits(axes, bars, anomaly)
     tags = _tags(axes, anomaly)
     _draw_times(axes)
-    _draw_scale(axes, tags, phrases.places(anomaly))
+    _draw_scale(axes, tags, places(anomaly))
     _draw_anomaly(axes, anomaly)
     _draw_tags(axes, tags)
     _write_title(axes, anomaly)
@@ -185,14 +185,14 @@ def _draw_times(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(FixedFormatter([clock(round(time) * NS, form) for time in times]))
 
 
-def _draw_scale(axes: Axes, tags: Sequence[_Tag], places: int) -> None:
+def _draw_scale(axes: Axes, tags: Sequence[_Tag], decimals: int) -> None:
     from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator
 
     bottom, top = axes.get_ylim()
     marks = MaxNLocator(MARKS_MAX - 2, steps=[1, 2, 2.5, 5, 10], integer=True)  # a price is a whole number of units
     values = [float(value) / PRICE_SCALE for value in marks.tick_values(bottom * PRICE_SCALE, top * PRICE_SCALE)]
     step = values[1] - values[0]
-    exact = next((count for count in range(places, DECIMALS_MAX) if _whole(step * 10**count)), DECIMALS_MAX)
+    exact = next((count for count in range(decimals, DECIMALS_MAX) if _whole(step * 10**count)), DECIMALS_MAX)
     texts = [number(value, exact) for value in values]
     near = (top - bottom) * TAG_HEIGHT
     shown = [
@@ -222,10 +222,10 @@ def _tags(axes: Axes, anomaly: Anomaly) -> list[_Tag]:
     # What it was compared with and how far it went, on the axis; pushed apart where they would lie on each other.
     if anomaly.peak_price is None or anomaly.peak_reference_price is None:
         return []
-    places = phrases.places(anomaly)
+    decimals = places(anomaly)
     _, text, ground = SEVERITY[anomaly.severity]
-    reference = _Tag(anomaly.peak_reference_price, price(anomaly.peak_reference_price, places), TEXT, TAG)
-    peak = _Tag(anomaly.peak_price, price(anomaly.peak_price, places), text, ground)
+    reference = _Tag(anomaly.peak_reference_price, price(anomaly.peak_reference_price, decimals), TEXT, TAG)
+    peak = _Tag(anomaly.peak_price, price(anomaly.peak_price, decimals), text, ground)
     bottom, top = axes.get_ylim()
     lacking = TAG_HEIGHT * (top - bottom) - abs(peak.at - reference.at)
     if lacking <= 0:

@@ -6,9 +6,28 @@ In: an `Anomaly` as it stood last. Out: plain text in the words of the dashboard
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from tapewatch.figures import day_clock, decimals_of, duration, number, price, signed
+from msgspec.structs import replace
+
+from tapewatch.figures import day_clock, duration, number, percent, signed
 from tapewatch.model import NS, Anomaly
-from tapewatch.words import FEED_SIGNS, RULES, SEVERITIES, moved, peak_percent, peak_words, ratio, ratio_words
+from tapewatch.words import (
+    FEED_SIGNS,
+    MEAN,
+    RULES,
+    SEVERITIES,
+    average_words,
+    end_words,
+    full_sentence,
+    limit_words,
+    moved,
+    pace_words,
+    peak_percent,
+    peak_words,
+    places,
+    ratio,
+    ratio_words,
+    start_words,
+)
 
 NAME_MAX: Final = 32
 SENTENCE_MAX: Final = 300
@@ -59,18 +78,11 @@ def arrow(anomaly: Anomaly) -> str:
     return _ARROWS[anomaly.direction] * (2 if anomaly.escalation else 1)
 
 
-def places(anomaly: Anomaly) -> int:
-    """Count the decimals of its prices, 2 … 10; a mean is written like the price that is compared with it."""
-    exact = [anomaly.peak_price]
-    if anomaly.rule != "mean_reversion_break":
-        exact.append(anomaly.peak_reference_price)
-    return max((decimals_of(value) for value in exact if value is not None), default=2)
-
-
 def size(anomaly: Anomaly) -> str:
-    """Say how large it became, in its rule's own unit: "−8.31 %", "−141.03 USDC", "20 s silent", "7 trades missing"."""
+    """Say how large it became: "−8.31 %", "−141.03 USDC (0.12 %)", "20 s silent", "7 trades missing"."""
     if anomaly.rule == "abs_jump":
-        return f"{signed(anomaly.peak_observed, places(anomaly))} {plain(anomaly.unit)}"
+        share = percent(peak_percent(anomaly) or 0.0)
+        return f"{signed(anomaly.peak_observed, places(anomaly))} {plain(anomaly.unit)} ({share})"
     return f"{count_words(round(anomaly.peak_observed), 'trade')} missing" if _is_gap(anomaly) else move(anomaly)
 
 
@@ -83,23 +95,17 @@ def move(anomaly: Anomaly) -> str:
 
 def pace(anomaly: Anomaly) -> str:
     """Say how fast: "in 6 s", "in under 1 s"; "" where there is no beginning, as with a mean or a feed."""
-    if anomaly.kind == "feed" or anomaly.rule == "mean_reversion_break" or anomaly.peak_reference_ts is None:
-        return ""
-    seconds = (anomaly.peak_ts - anomaly.peak_reference_ts) / NS
-    return f"in {duration(seconds)}" if seconds >= 1 else "in under 1 s"
+    return pace_words(anomaly)
 
 
 def from_mean(anomaly: Anomaly) -> str:
-    """Say what a stretch is measured from; "" for every other rule."""
-    return "from its mean" if anomaly.rule == "mean_reversion_break" else ""
+    """Say what a stretch is measured from: "from its 60 s average"; "" for every other rule."""
+    return f"from {average_words(anomaly)}" if anomaly.rule == MEAN else ""
 
 
 def what(anomaly: Anomaly) -> str:
-    """Say what happened, to stand behind the name: "fell 8.31 % in 6 s", "stands 1.20 % above its mean"."""
-    said = moved(anomaly)
-    if anomaly.rule == "abs_jump":
-        said = f"{said.split()[0]} {number(abs(anomaly.peak_observed), places(anomaly))} {plain(anomaly.unit)}"
-    return f"{said} {pace(anomaly)}".rstrip()
+    """Say what happened, to stand behind the name: "fell 8.31 % in 6 s", "stands 1.20 % above its 60 s average"."""
+    return plain(f"{moved(anomaly)} {pace(anomaly)}".rstrip(), SENTENCE_MAX)
 
 
 def times_limit(anomaly: Anomaly) -> str:
@@ -114,9 +120,8 @@ def against_limit(anomaly: Anomaly, limit: str = "the limit") -> str:
 
 
 def limit(anomaly: Anomaly) -> str:
-    """Find the limit in the sentence of the opening: "0.25 % in 10 s"; "" where there is none."""
-    _, found, rest = plain(anomaly.explain, SENTENCE_MAX).rpartition(" (limit ")
-    return rest.removesuffix(")") if found else ""
+    """Say its limit: "0.25 % in 10 s"; "" where there is none."""
+    return plain(limit_words(anomaly), SENTENCE_MAX)
 
 
 def as_opened(anomaly: Anomaly) -> bool:
@@ -126,7 +131,7 @@ def as_opened(anomaly: Anomaly) -> bool:
 
 
 def sentence(anomaly: Anomaly, now: int) -> str:
-    """Say how it stands: the sentence of its opening, exactly, or what it has become since.
+    """Say how it stands: in a whole sentence while it is as it opened, then what it has become since.
 
     Parameters
     ----------
@@ -134,29 +139,54 @@ def sentence(anomaly: Anomaly, now: int) -> str:
         ns; times of another day than this one's are written with their date.
     """
     if as_opened(anomaly) or _is_gap(anomaly):
-        return plain(anomaly.explain, SENTENCE_MAX)
+        return plain(full_sentence(anomaly), SENTENCE_MAX)
     against = against_limit(anomaly)
     if anomaly.kind == "feed":
         heard = "" if anomaly.peak_reference_ts is None else f" since {day_clock(anomaly.peak_reference_ts, now)} UTC"
         return f"No frame from {plain(anomaly.venue)}{heard}, for {duration(anomaly.peak_observed)}{against}"
     peak = f"Peak at {day_clock(anomaly.peak_ts, now)} UTC"
-    if anomaly.rule == "mean_reversion_break":
-        return f"{peak}: {end(anomaly)} against a mean of {start(anomaly)}{against}"
+    if anomaly.rule == MEAN:
+        return f"{peak}: {end(anomaly)} against {average_words(anomaly)} of {start(anomaly)}{against}"
     return f"{peak}: from {start(anomaly)} to {end(anomaly)} {pace(anomaly)}{against}"
+
+
+def opening(anomaly: Anomaly) -> str:
+    """Say how it opened, in a whole sentence."""
+    same = anomaly.peak_reference_ts == anomaly.reference_ts
+    return plain(
+        full_sentence(
+            replace(
+                anomaly,
+                peak_observed=anomaly.observed,
+                peak_price=anomaly.price,
+                peak_ts=anomaly.opened_ts,
+                peak_reference_price=anomaly.reference_price,
+                peak_reference_ts=anomaly.reference_ts,
+                peak_left_ts=anomaly.peak_left_ts if same else None,
+                size=None,
+            )
+        ),
+        SENTENCE_MAX,
+    )
 
 
 def start(anomaly: Anomaly) -> str:
     """Write what its peak is compared with: "0.24864"; "" for a feed."""
-    return "" if anomaly.peak_reference_price is None else price(anomaly.peak_reference_price, places(anomaly))
+    return start_words(anomaly)
 
 
 def end(anomaly: Anomaly) -> str:
     """Write the price at its peak: "0.22798"; "" for a feed."""
-    return "" if anomaly.peak_price is None else price(anomaly.peak_price, places(anomaly))
+    return end_words(anomaly)
 
 
 def reached(anomaly: Anomaly, now: int) -> str:
-    """Say when it escalated after its opening: "4× the limit at 14:58:03, 32× at 14:58:12"; "" if it did not."""
+    """Say when it escalated after its opening: "4× the limit at 14:58:03, 32× at 14:58:12"; "" if it did not.
+
+    Steps are of the limit as it is: of a move from a reference older than its rule looks back they say more than is so.
+    """
+    if anomaly.size is not None and anomaly.size < abs(anomaly.peak_observed) / anomaly.threshold:
+        return ""
     steps = {at // NS: (2**step, at) for step, at in enumerate(anomaly.escalated_ts, 1) if at > anomaly.opened_ts}
     told = [f"{number(times, 0)}× at {day_clock(at, now)}" for times, at in list(steps.values())[-STEPS_MAX:]]
     return ", ".join(told).replace("× at", "× the limit at", 1)
@@ -179,7 +209,7 @@ def tail(anomaly: Anomaly, count: int, *, past: bool) -> str:
     if anomaly.ended_ts is not None and not past:
         parts.append("over")
     if anomaly.quality != "complete":
-        parts.append(f"quality {anomaly.quality}")
+        parts.append({"late": "late", "gap": "data missing"}[anomaly.quality])
     return ", ".join(parts)
 
 

@@ -16,7 +16,7 @@ from tapewatch.dispatch.headlines import Line, grouped, span, subject
 from tapewatch.dispatch.phrases import against_limit, names_words, plain, ranked
 from tapewatch.figures import clock, day_clock
 from tapewatch.model import Anomaly
-from tapewatch.words import QUALITIES, RULES, SEVERITIES, SHAPES, detail_parts
+from tapewatch.words import QUALITIES, RULES, SEVERITIES, SHAPES, lasted_words
 
 ROWS_MAX: Final = 12
 """Lines of a list: with what stands around them a message stays below Discord's 2,000 characters."""
@@ -58,13 +58,13 @@ class Item(Struct, frozen=True):
     arrow
         "▼", "▲", "‖" for a feed, "✓" for what is over; twice where it has escalated.
     what
-        "fell 8.31 % in 6 s", "stands 1.20 % above its mean", "silent for 20 s", "misses 7 trades".
+        "fell 8.31 % in 6 s", "stands 1.20 % above its 60 s average", "silent for 20 s", "misses 7 trades".
     size
-        How large it became, in its rule's own unit: "−8.31 %", "−141.03 USDC", "20 s silent", "7 trades missing".
+        How large it became: "−8.31 %", "−141.03 USDC (0.12 %)", "20 s silent", "7 trades missing".
     move
         The same in percent, so that rows compare.
     pace
-        "in 6 s", "in under 1 s"; "from its mean".
+        "in 6 s", "in under 1 s"; "from its 60 s average".
     reference, price
         From where and to where, at its largest: "0.24864", "0.22798".
     ratio
@@ -82,13 +82,13 @@ class Item(Struct, frozen=True):
     state
         "open" or "over".
     held
-        "4 min, true on 1,412 trades".
+        "4 min, 1,412 trades over the limit".
     quality
-        "late: …" or "gap: …"; "" when the data were complete.
+        "trades are missing in what it was compared with"; "" when the data were complete.
     link
         Its address in the dashboard.
     line
-        "Dollar jump: fell 141.03 USDC in 4 s, 4.7× its limit".
+        "Dollar jump: fell 141.03 USDC (0.12 %) in 3.7 s, 4.7× its limit".
     tail
         "Fast move, 2 more, over": what ends a line of a list.
     count
@@ -280,21 +280,25 @@ def _tally(anomalies: Sequence[Anomaly]) -> Iterable[Tally]:
 def _facts(told: Item, members: Line, items: "_Items") -> Iterable[Fact]:
     first = told.anomaly
     if told.quality:
-        yield Fact("Quality", told.quality)
+        yield Fact("Note", told.quality)
     if phrases.as_opened(first):
         yield Fact("Opened", f"{told.opened} UTC{against_limit(first)}")
     else:
-        yield Fact("Opened", f"{told.opened} UTC: {told.explain}")
+        yield Fact("Opened", f"{told.opened} UTC: {phrases.opening(first)}")
     if told.reached:
         yield Fact("Reached", told.reached)
     if first.rule == "silent_feed" and phrases.as_opened(first) and first.reference_ts is not None:
         yield Fact("Last frame", f"{items.time(first.reference_ts)} UTC")
     if told.held and first.rule != "silent_feed":  # which says how long it was silent, and that is what matters
-        yield Fact("Held", told.held)
+        yield Fact("Lasted", told.held)
     if told.ended:
         yield Fact("Over since", f"{told.ended} UTC")
     if len(members) > 1 and first.rule == "silent_feed":
         yield Fact("Symbols", names_words(sorted({plain(each.symbol) for each in members}), NAMES_MAX))
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 class _Items:
@@ -344,8 +348,8 @@ class _Items:
             sentence=phrases.sentence(anomaly, self._now),
             reached=phrases.reached(anomaly, self._now),
             state="over" if over else "open",
-            held=detail_parts(anomaly, "")[1].removeprefix("Held ") if over else "",
-            quality="" if anomaly.quality == "complete" else QUALITIES[anomaly.quality].removeprefix("Quality "),
+            held=lasted_words(anomaly) if over else "",
+            quality="" if anomaly.quality == "complete" else _lowered(QUALITIES[anomaly.quality]),
             link=f"{self._dashboard}/?anomaly={quote(anomaly.id, safe='')}" if self._dashboard else "",
             line=phrases.line(anomaly),
             tail="",

@@ -37,7 +37,7 @@ from tapewatch.view.alerts import (
 )
 from tapewatch.view.marks import Precision, in_all
 from tapewatch.view.wire import Row, Tone
-from tapewatch.words import RULES, peak_words
+from tapewatch.words import RULES, full_sentence, peak_words
 
 SPANS_SHOWN: Final = 12
 """Days, or weeks, of which the precision is drawn."""
@@ -118,7 +118,7 @@ def alert_picture(line: AlertLine) -> AlertPicture:
         severity=anomaly.severity,
         direction=anomaly.direction,
         peak=peak_words(anomaly),
-        explain=anomaly.explain,
+        explain=full_sentence(anomaly),
         outcome=line.outcome,
         word="waiting to be sent" if alert.verdict is None and alert.message else OUTCOME_WORDS[alert.verdict],
         why=why_words(line),

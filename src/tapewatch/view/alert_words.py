@@ -13,7 +13,7 @@ from tapewatch.model import NS
 from tapewatch.store.records import Post
 from tapewatch.view.alerts import AlertLine, Standing, on_lanes_clock
 from tapewatch.view.wire import Tone
-from tapewatch.words import RULES
+from tapewatch.words import LABELS_SAID, RULES
 
 SilenceState = Literal["active", "planned", "past"]
 
@@ -31,9 +31,9 @@ OUTCOME_WORDS: Final[dict[str | None, str]] = {
 """Verdict → a word or two for a column."""
 
 LABEL_WORDS: Final[dict[Label | None, str]] = {
-    "true": "✓ real",
-    "false": "✗ false alarm",
-    "expected": "= expected",
+    "true": f"✓ {LABELS_SAID['true']}",
+    "false": f"✗ {LABELS_SAID['false']}",
+    "expected": f"= {LABELS_SAID['expected']}",
     None: "seen",
 }
 """What a person said of an anomaly, short; None where somebody has only taken note of it."""

@@ -12,7 +12,7 @@ from tapewatch.figures import age, clock, duration, number
 from tapewatch.model import NS, Anomaly, Severity
 from tapewatch.store.records import Source
 from tapewatch.view.status import SEVERITY_RANK, Status
-from tapewatch.words import SEVERITIES, moved, ratio, ratio_words
+from tapewatch.words import SEVERITIES, moved, ratio, ratio_words, size_rank
 
 SAME_SILENCE_NS = 5 * NS
 """Lanes of a venue whose silences began within so long of the first one share one cause."""
@@ -69,7 +69,7 @@ class Verdict(Struct, frozen=True):
     counts
         Open events by severity; one silence on all lanes counts once.
     worst
-        Of the worst severity that is open, the one with the largest ratio of peak to limit; None in a calm.
+        Of the worst severity that is open, the largest; a feed only where no move is. None in a calm.
     """
 
     counts: dict[Severity, int]
@@ -85,7 +85,7 @@ def verdict(open_now: Iterable[Anomaly]) -> Verdict:
     """Judge what is open."""
     events = [entry.anomaly for entry in grouped(open_now)]
     counts = {severity: sum(each.severity == severity for each in events) for severity in SEVERITIES}
-    worst = min(events, key=lambda each: (SEVERITY_RANK[each.severity], -ratio(each), each.sort_key()), default=None)
+    worst = min(events, key=lambda each: (SEVERITY_RANK[each.severity], size_rank(each), each.sort_key()), default=None)
     return Verdict(counts, worst)
 
 

@@ -19,6 +19,7 @@ from tapewatch.words import (
     SEVERITIES,
     FeedWord,
     detail_parts,
+    full_sentence,
     peak_words,
     pips,
     ratio,
@@ -124,7 +125,7 @@ def row(anomaly: Anomaly) -> Row:
         pips=pips(anomaly),
         state=state_words(anomaly),
         sentence=sentence(anomaly),
-        explain=anomaly.explain,
+        explain=full_sentence(anomaly),
         details=detail_parts(anomaly, clock(anomaly.peak_ts)),
     )
 

@@ -183,12 +183,12 @@ async def test_every_channel_can_be_seen(reader, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "said"), [("t", {"label": "true"}), ("f", {"label": "false"}), ("e", {"label": "expected"}), ("k", {})]
+    ("key", "said"), [("r", {"label": "true"}), ("f", {"label": "false"}), ("e", {"label": "expected"}), ("k", {})]
 )
 async def test_marks(reader, alerting, key, said):
     async with running(reader, request=alerting) as pilot:
         await press(pilot, "down", "m")
-        assert "SOL-USD fell 0.27 below the last second's 212.61 was" in text_of(pilot)
+        assert "SOL-USD: fell 0.28 % in 1 s, from 212.61 to 212.01: what was it?" in text_of(pilot)
         await press(pilot, key)
         await press(pilot, "A", "down", "m", key)
         assert alerting.asked == [("mark", {"anomaly": "sol-1", **said})] * 2
@@ -297,10 +297,10 @@ async def test_the_log_says_who_was_told_and_what_was_said(reader):
     async with running(reader) as pilot:
         await press(pilot, "down", "pagedown", "enter")
         log = text_of(pilot, "log")
-        assert "✓ real fell 0.31 %" in log
+        assert "✓ real fell 2.40 %" in log
         assert "Sent to phone at 21:32" in log
         assert "✓ real: checked with the venue" in log
-        assert "= expected fell 45.10" in log
+        assert "= expected fell 0.04 %" in log
 
 
 async def test_nobody_to_tell(tmp_path):

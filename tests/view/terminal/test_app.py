@@ -130,7 +130,7 @@ async def test_details_and_the_place_in_the_chart(reader):
     async with running(reader) as pilot:
         await press(pilot, "down", "pagedown", "enter")
         log = text_of(pilot, "log")
-        assert "BTC-USD fell 0.31 % in 4.2 s, from 116,480.10 to 116,119.01 (limit 0.25 % in 10 s)" in log
+        assert "BTC-USD fell 2.40 % in under 1 s, from 116,480.10 to 113,684.58 (limit 0.25 % in 10 s)" in log
         assert "Opened 2025-10-10 21:24:28 UTC, ended 21:26:48 · Peak −2.40 % at 21:24:28, price 113,684.58" in log
         assert pilot.app.control.focus(pilot.app.picture).id == "fast-1"
         await press(pilot, "enter")

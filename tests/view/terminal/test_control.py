@@ -56,6 +56,16 @@ def test_clear_leaves_the_span_of_time(control):
     assert control.ask.filter == Filter(recency_s=300)
 
 
+def test_sizes_and_orders_go_around(control):
+    sizes = []
+    for _ in range(4):
+        control.next_size()
+        sizes.append(control.ask.filter.min_size)
+    assert sizes == [2.0, 4.0, 8.0, 0.0]
+    control.toggle_order()
+    assert control.ask.largest_first
+
+
 def test_zoom_stops_at_both_ends(control, picture):
     for _ in range(20):
         control.zoom(-1, picture.chart)

@@ -26,7 +26,7 @@ from tapewatch.view.terminal import ink
 from tapewatch.view.terminal.ink import CHIP_CELLS, cell, chip, fitted
 from tapewatch.view.terminal.palette import Palette
 from tapewatch.view.verdict import feed_words, source_words
-from tapewatch.words import ARROWS, FEED_SIGNS, RULES_SHORT, SHAPES, peak_words
+from tapewatch.words import ARROWS, FEED_SIGNS, RULES_SHORT, SHAPES, full_sentence, peak_words
 
 KEYS: Final = (
     ("↑↓", "row"),
@@ -215,7 +215,7 @@ def alert_row(line: AlertLine, width: int, layout: Columns, now_ns: int, palette
 def story_lines(line: AlertLine, story: MessageStory | None, wall_ns: int, width: int, palette: Palette) -> list[Text]:
     """Draw what an alert opens: its reason in full, its message as it was sent, and each attempt."""
     p, room = palette, max(10, width - 4)
-    lines = [Text(f"   {part}", end="") for part in textwrap.wrap(line.alert.anomaly.explain, room)]
+    lines = [Text(f"   {part}", end="") for part in textwrap.wrap(full_sentence(line.alert.anomaly), room)]
     if story is None:
         return [*lines, *(Text(f"   {part}", p.muted, end="") for part in textwrap.wrap(line.alert.reason, room))]
     post = story.post

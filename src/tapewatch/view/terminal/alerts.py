@@ -22,7 +22,7 @@ from tapewatch.view.terminal.ink import centred
 from tapewatch.view.terminal.layout import BORDER, scrolled
 from tapewatch.view.terminal.palette import Palette
 from tapewatch.view.terminal.panel import Panel
-from tapewatch.view.terminal.wishes import Wishes
+from tapewatch.view.terminal.wishes import Wishes, about
 from tapewatch.words import RECENCIES
 
 if TYPE_CHECKING:
@@ -309,7 +309,7 @@ class Alerts(Screen[None]):
     def action_mark(self) -> None:
         """Say what the chosen row's anomaly was."""
         if (line := self._line) is not None:
-            self._wishes.mark([line.alert.anomaly.id], line.alert.anomaly.explain.partition(" (limit")[0])
+            self._wishes.mark([line.alert.anomaly.id], about(line.alert.anomaly))
 
     def action_silence(self) -> None:
         """Hear nothing of the chosen row's symbol for an hour."""

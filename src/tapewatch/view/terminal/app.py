@@ -22,7 +22,7 @@ from tapewatch.view.terminal.painter import Painter
 from tapewatch.view.terminal.palette import DARK, Palette
 from tapewatch.view.terminal.panel import Panel
 from tapewatch.view.terminal.picture import Ask, Picture, look
-from tapewatch.view.terminal.wishes import Request, Wishes
+from tapewatch.view.terminal.wishes import Request, Wishes, about
 
 KEYS = (
     ("up,k", "move(-1)"),
@@ -38,6 +38,8 @@ KEYS = (
     ("t", "type(1)"),
     ("T", "type(-1)"),
     ("r", "recency"),
+    ("v", "size"),
+    ("o", "order"),
     ("s", "symbol(1)"),
     ("S", "symbol(-1)"),
     ("a", "scope"),
@@ -243,6 +245,16 @@ class Top(App[None]):
         self.control.next_recency()
         self._chosen()
 
+    def action_size(self) -> None:
+        """Show all sizes, or only large ones."""
+        self.control.next_size()
+        self._chosen()
+
+    def action_order(self) -> None:
+        """List the newest first, or the largest."""
+        self.control.toggle_order()
+        self._chosen()
+
     def action_symbol(self, step: int) -> None:
         """Show another lane's chart."""
         if self.picture is not None:
@@ -303,8 +315,7 @@ class Top(App[None]):
         """Say what the chosen row was: one anomaly, or one event on several symbols."""
         entry = self.picture and self.control.entry(self.picture.entries)
         if entry:
-            said = entry.anomaly.explain.partition(" (limit")[0]
-            self._wishes.mark([each.id for each in entry.members], said)
+            self._wishes.mark([each.id for each in entry.members], about(entry.anomaly))
 
     def action_silence(self) -> None:
         """Hear nothing of the chart's symbol for an hour."""

@@ -31,6 +31,10 @@ RIBBON_FROM_ROWS = 11
 """Below so many rows the ribbon is one line for the worst severity, and there is no volume."""
 
 MEDIUM_FROM_RATIO = 2.5
+LARGE_FROM = 4.0
+SMALL = {"high": "⬥", "medium": "▪", "low": "∘"}
+"""Shapes of marks of less than so many times their limit: sixty equal ones would tell nothing."""
+
 TIME_STEPS_S = (10, 30, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400, 172_800, 604_800)
 LABEL_CELLS = 10
 
@@ -194,14 +198,16 @@ def _draw_marks(place: _Place, chart: Chart, bars: NDArray[np.void], at: NDArray
         if y is None:
             continue
         own = palette.severity(each.severity)
-        canvas.put(
-            x, y, SHAPES[each.severity], f"bold {palette.ground} on {palette.accent}" if each.id == focus_id else own
-        )
+        canvas.put(x, y, _shape(each), f"bold {palette.ground} on {palette.accent}" if each.id == focus_id else own)
         label = peak_words(each) + (f" ×{len(others) + 1}" if others else "")
         wanted = (each.severity == "high" and labels < LABELS) or each.id == focus_id
         if wanted and all(canvas.free(x + 1 + i, y) for i in range(len(label) + 2)):
             canvas.put(x + 2, y, label, f"bold {own}")
             labels += 1
+
+
+def _shape(anomaly: Anomaly) -> str:
+    return (SHAPES if ratio(anomaly) >= LARGE_FROM else SMALL)[anomaly.severity]
 
 
 def _peaks(marks: Sequence[Anomaly], focus_id: str) -> list[list[Anomaly]]:
@@ -221,7 +227,7 @@ def _worth_a_mark(anomaly: Anomaly) -> bool:
 
 
 def _room(canvas: Canvas, x: int, y: int) -> bool:
-    shapes = "".join(SHAPES.values())
+    shapes = "".join([*SHAPES.values(), *SMALL.values()])
     beside = (canvas.free(x + dx, y) or not canvas.free(x + dx, y, through=shapes) for dx in (-1, 1))
     return canvas.free(x, y) and all(beside)
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from msgspec import structs
 
 from tapewatch.model import NS, Anomaly, Lane
-from tapewatch.view.queries import Filter
+from tapewatch.view.queries import SIZES, Filter
 from tapewatch.view.terminal.picture import ZOOMS, Ask, Chart, Picture
 from tapewatch.view.verdict import Entry
 from tapewatch.words import RECENCIES, RULES, SEVERITIES
@@ -54,6 +54,14 @@ class Control:
         """All types, then each alone, and around."""
         choices: list[tuple[str, ...]] = [(), *((rule,) for rule in RULES)]
         self._filter(rules=_around(choices, self.ask.filter.rules, step))
+
+    def next_size(self) -> None:
+        """All sizes, at least 2, 4, 8 times the limit, and around."""
+        self._filter(min_size=_around([0.0, *map(float, SIZES)], self.ask.filter.min_size, 1))
+
+    def toggle_order(self) -> None:
+        """List the newest first, or the largest."""
+        self.ask = structs.replace(self.ask, largest_first=not self.ask.largest_first, limit=PAGE_ROWS)
 
     def next_recency(self) -> None:
         """From the last five minutes to the last seven days, and around."""

@@ -27,6 +27,8 @@ DETAILS_INDENT = CHIP_CELLS + 1
 WIDE_CELLS = 96
 ROOMY_CELLS = 130
 PIPS = 5
+NO_SIZE = "–"
+"""In the column of sizes, of a feed rule."""
 
 
 class Columns(NamedTuple):
@@ -49,12 +51,12 @@ def columns(entries: Sequence[Entry], width: int, now_ns: int) -> Columns:
     time = max((len(day_clock(each.opened_ts, now_ns)) for each in anomalies), default=8)
     symbol = max(6, *(len(each.symbol) for each in anomalies)) if anomalies else 8
     peak = max(8, *(len(words.peak_words(each)) for each in anomalies)) if anomalies else 8
-    ratio = max(5, *(len(words.ratio_words(words.ratio(each))) for each in anomalies)) if anomalies else 5
+    ratio = max((len(words.size_words(each)) for each in anomalies), default=0)
     kind = 2 + max(len(word) for word in words.RULES_SHORT.values())
     gap = 2 if width >= ROOMY_CELLS else 1
     left = width - CHIP_CELLS - gap - time
     taken = dict.fromkeys(Columns._fields, 0) | {"gap": gap, "time": time}
-    for name, cells in (("symbol", symbol), ("type", kind), ("peak", peak), ("ratio", ratio), ("state", 13)):
+    for name, cells in (("symbol", symbol), ("type", kind), ("peak", peak), ("ratio", max(5, ratio)), ("state", 13)):
         if left < cells + gap:
             break
         taken[name] = cells
@@ -76,7 +78,7 @@ def heading(layout: Columns, palette: Palette) -> Text:
         ("Symbol", layout.symbol, False),
         ("Type", layout.type, False),
         ("Peak", layout.peak, True),
-        ("Limit", layout.ratio, True),
+        ("Size", layout.ratio, True),
         ("", layout.pips, False),
         ("State", layout.state, False),
         ("What happened", layout.sentence, False),
@@ -89,14 +91,14 @@ def row(entry: Entry, layout: Columns, now_ns: int, palette: Palette, mark: Mark
     """Draw an entry in one line; what a person said of it stands before the sentence."""
     each, p = entry.anomaly, palette
     said = "" if mark is None else f"{LABEL_WORDS[mark.label]} "
-    ratio, steps = words.ratio_words(words.ratio(each)), words.pips(each)
+    size, steps = words.size_words(each) or NO_SIZE, words.pips(each)
     kind = f"{words.ARROWS[each.direction]} {words.RULES_SHORT.get(each.rule, each.rule)}"
     parts = (
         (layout.time, Text(cell(day_clock(each.opened_ts, now_ns), layout.time))),
         (layout.symbol, Text(cell(each.symbol, layout.symbol), "bold")),
         (layout.type, Text(cell(kind, layout.type))),
         (layout.peak, Text(cell(words.peak_words(each), layout.peak, right=True))),
-        (layout.ratio, Text(cell(ratio, layout.ratio, right=True))),
+        (layout.ratio, Text(cell(size, layout.ratio, right=True))),
         (layout.pips, Text.assemble("▮" * steps, ("·" * (PIPS - steps), p.dim))),
         (layout.state, Text(cell(words.state_words(each), layout.state), "bold" if each.ended_ts is None else p.muted)),
         (
@@ -117,7 +119,7 @@ def details(
     each = entry.anomaly
     indent = " " * (DETAILS_INDENT if width >= WIDE_CELLS else 1)
     room = max(10, width - len(indent) - 1)
-    lines = [Text(indent + line, end="") for line in textwrap.wrap(each.explain, room)]
+    lines = [Text(indent + line, end="") for line in textwrap.wrap(words.full_sentence(each), room)]
     life = " · ".join([*_life(each), *words.detail_parts(each, clock(each.peak_ts))])
     if len(entry.members) > 1:
         life += " · " + ", ".join(sorted(member.symbol for member in entry.members))
@@ -188,7 +190,7 @@ def page(
     return Page(lines[:height], ids[:height], top)
 
 
-def filter_words(wanted: Filter, total: int) -> str:
+def filter_words(wanted: Filter, total: int, *, largest_first: bool = False) -> str:
     """Spell out a filter: "all symbols · high medium low · both ways · all types · 1 h · 651"."""
     rules = " ".join(words.RULES_SHORT.get(rule, rule) for rule in wanted.rules)
     recency = (
@@ -200,7 +202,9 @@ def filter_words(wanted: Filter, total: int) -> str:
             " ".join(s for s in words.SEVERITIES if not wanted.severities or s in wanted.severities),
             " ".join(wanted.directions) if len(wanted.directions) == 1 else "both ways",
             rules or "all types",
+            *((f"≥ {wanted.min_size:g}×",) if wanted.min_size else ()),
             recency,
+            *(("largest first",) if largest_first else ()),
             f"{total:,}",
         )
     )

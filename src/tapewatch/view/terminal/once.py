@@ -44,7 +44,8 @@ def _lines(picture: Picture, ask: Ask, width: int) -> Iterator[Text]:
     for line in panels.distribution_lines(picture.counts, now.armed, lists - 1, DARK, rules=True):
         yield Text.assemble(" ", line)
     shown = picture.entries[: ask.limit]
-    yield from _headed(f"Latest {len(shown)} of {log.filter_words(ask.filter, picture.counts.total)}", width)
+    which = "Largest" if ask.largest_first else "Latest"
+    yield from _headed(f"{which} {len(shown)} of {log.filter_words(ask.filter, picture.counts.total)}", width)
     if not shown:
         for line in states.no_rows(ask.filter, now, DARK)[:1]:
             yield Text.assemble(" ", line)

@@ -136,7 +136,9 @@ class Painter:
 
     def _paint_log(self, picture: Picture, control: Control, width: int, height: int) -> None:
         panel, wanted = self._panel("log"), control.ask.filter
-        panel.entitle("Anomalies", log.filter_words(wanted, picture.counts.total))
+        panel.entitle(
+            "Anomalies", log.filter_words(wanted, picture.counts.total, largest_first=control.ask.largest_first)
+        )
         if not picture.entries:
             lines = states.no_rows(wanted, picture.status, self._palette)
             panel.show(centred(lines, width, height))

@@ -19,6 +19,7 @@ from tapewatch.view.indicators import Bands, bollinger
 from tapewatch.view.queries import Counts, Filter
 from tapewatch.view.status import Status, Watch, status, watchlist
 from tapewatch.view.verdict import Entry, Verdict, grouped, verdict
+from tapewatch.words import size_rank
 
 ZOOMS = (1, 2, 5, 10, 30, 60, 300, 900, 3_600)
 """Widths of a bar that a person can choose, in seconds."""
@@ -46,6 +47,8 @@ class Ask(Struct, frozen=True):
         Nothing that opened later is listed: the screen is paused. None for no limit.
     told
         Id of the anomaly of which is read who was told; None for none.
+    largest_first
+        List by size, not by time.
     """
 
     filter: Filter = Filter()
@@ -58,6 +61,7 @@ class Ask(Struct, frozen=True):
     mean_bars: int = 20
     sigmas: float = 2.0
     told: str | None = None
+    largest_first: bool = False
 
 
 class Chart(Struct, frozen=True):
@@ -126,13 +130,16 @@ def read(conn: Connection, wall_ns: int, ask: Ask) -> Picture:
     now = status(conn, wall_ns)
     watch = watchlist(conn, now)
     before = None if ask.until_ns is None else (ask.until_ns + 1, "")
-    listed = queries.anomalies(conn, ask.filter, now.now_ns, ask.limit, before)
+    if ask.largest_first:
+        listed = queries.largest(conn, ask.filter, now.now_ns, ask.limit)
+    else:
+        listed = queries.anomalies(conn, ask.filter, now.now_ns, ask.limit, before)
     chosen = min(watch, key=lambda each: (each.lane != ask.lane, each.symbol not in ask.filter.symbols), default=None)
     return Picture(
         status=now,
         verdict=verdict(queries.open_anomalies(conn)),
         watch=watch,
-        entries=grouped(listed),
+        entries=sorted(grouped(listed), key=_by_size) if ask.largest_first else grouped(listed),
         complete=len(listed) < ask.limit,
         counts=queries.counts(conn, ask.filter, now.now_ns),
         hours=queries.histogram(conn, Filter(), now.now_ns - (DAY_S - 3_600) * NS, now.now_ns),
@@ -141,6 +148,10 @@ def read(conn: Connection, wall_ns: int, ask: Ask) -> Picture:
         marks=marks.marks_of(conn, [each.id for each in listed]),
         told=[] if ask.told is None else alerts.alerts_of(conn, [ask.told]),
     )
+
+
+def _by_size(entry: Entry) -> tuple[bool, float]:
+    return size_rank(entry.anomaly)
 
 
 def look(reader: Reader, wall_ns: int, ask: Ask) -> tuple[Picture | None, str]:

@@ -26,11 +26,13 @@ KEYS = (
     ("d", "direction: both ways, up, down"),
     ("t  T", "type of anomaly: the next, the one before"),
     ("r", "recency: last 5 min, 1 h, 24 h, 7 d"),
+    ("v", "size: all, at least 2, 4, 8 times the limit"),
+    ("o", "order: the newest first, or the largest"),
     ("s  S", "symbol of the chart: the next, the one before"),
     ("a", "log of all symbols, or of the chart's alone"),
     ("x", "take all filters away"),
     ("A", "alerts: what was told to whom, what was held back, silences"),
-    ("m", "mark the row: true, false, expected, or seen"),
+    ("m", "say what the row was: real, a false alarm, expected; or that it was seen"),
     ("h", "hear nothing of the chart's symbol for an hour"),
     ("o  c", "among alerts: what became of them, which channel"),
     ("u", "among alerts: end the silence that Tab and ↑ ↓ have chosen"),
@@ -62,7 +64,7 @@ def empty(reason: str, width: int, palette: Palette) -> list[Text]:
 
 def no_rows(wanted: Filter, now: Status, palette: Palette) -> list[Text]:
     """Say why the log is empty: too narrow a filter, a calm market, or nothing seen yet."""
-    restricted = wanted.severities or wanted.rules or wanted.directions or wanted.symbols
+    restricted = wanted.severities or wanted.rules or wanted.directions or wanted.symbols or wanted.min_size
     if not any(row.trades for row in now.feed):
         first, then = (
             "No anomaly yet.",
@@ -94,12 +96,14 @@ def help_lines(palette: Palette) -> list[Text]:
     lines += [
         Text(end=""),
         Text.assemble(
-            ("Limit  ", "bold"),
-            ("peak ÷ limit; one ▮ for each doubling: 2×, 4×, 8×, 16×, 32×", p.muted),
+            ("Size   ", "bold"),
+            ("how many times its limit; one ▮ for each doubling: 2×, 4×, 8×, 16×, 32×", p.muted),
             end="",
         ),
         Text.assemble(
-            ("Chart  ", "bold"), ("· mean and bands   ▀ abnormal from when to when   ─ no trade", p.muted), end=""
+            ("Chart  ", "bold"),
+            ("◆ ■ ○ from 4× on, ⬥ ▪ ∘ below   · mean and bands   ▀ abnormal   ─ no trade", p.muted),
+            end="",
         ),
     ]
     return lines

@@ -2,21 +2,31 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
 from textual.app import App
 
-from tapewatch.alert import Silence
+from tapewatch.alert import Label, Silence
 from tapewatch.dispatch.phrases import plain
 from tapewatch.errors import StoreError
+from tapewatch.model import Anomaly
 from tapewatch.store.values import Values
 from tapewatch.view.terminal.palette import Palette
 from tapewatch.view.terminal.prompt import Prompt
+from tapewatch.words import LABELS_SAID, sentence
 
 Request = Callable[[str, Values], str]
 """See `Services.ask`."""
 
-LABELS = {"t": "true", "f": "false", "e": "expected"}
+LABELS: Final[dict[str, Label]] = {"r": "true", "f": "false", "e": "expected"}
+"""Key → what a person says of an event; the words are those of every dashboard."""
+
 HOUR_S = 3_600
+
+
+def about(anomaly: Anomaly) -> str:
+    """Name an event in a question."""
+    return f"{anomaly.symbol}: {sentence(anomaly)}"
 
 
 class Wishes:
@@ -33,13 +43,14 @@ class Wishes:
 
     def mark(self, idents: Sequence[str], about: str) -> None:
         """Ask what an event was, of one or several anomalies, and tell alerting."""
+        said = {key: LABELS_SAID[label] for key, label in LABELS.items()}
 
         def answered(key: str | None) -> None:
             if key is not None:
-                said = {} if key == "k" else {"label": LABELS[key]}
-                self._send("mark", [{"anomaly": ident, **said} for ident in idents])
+                label: Values = {} if key == "k" else {"label": LABELS[key]}
+                self._send("mark", [{"anomaly": ident, **label} for ident in idents])
 
-        self._ask(f"{about} was", {**LABELS, "k": "seen, acknowledge"}, answered)
+        self._ask(f"{about}: what was it?", {**said, "k": "seen, acknowledge"}, answered)
 
     def silence(self, symbol: str) -> None:
         """Hear nothing of a symbol for an hour."""
