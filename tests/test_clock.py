@@ -16,15 +16,8 @@ from tapewatch.steps import notice, step_words
 START_NS = 1_783_465_098 * NS
 
 
-class Machine(FakeMachine):
-    """Clocks that go on when a test says so."""
-
-    def go_on(self, seconds: float) -> None:
-        self._now_ns += round(seconds * NS)
-
-
-def machine() -> Machine:
-    return Machine(START_NS)
+def machine() -> FakeMachine:
+    return FakeMachine(START_NS)
 
 
 def test_moments_are_the_wall_clocks_and_durations_are_not() -> None:
@@ -102,7 +95,7 @@ def test_a_process_goes_on_behind_what_the_one_before_it_told() -> None:
 
 
 def test_held_up_between_two_readings_it_believes_no_step() -> None:
-    class HeldUp(Machine):
+    class HeldUp(FakeMachine):
         def __init__(self) -> None:
             self.held_up = False
             super().__init__(START_NS)

@@ -23,6 +23,10 @@ class FakeMachine:
         self._set_ns = self._asleep_ns = 0
         self.clock = SystemClock(_Raw(self))
 
+    def go_on(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now_ns += round(seconds * NS)
+
     def step(self, seconds: float) -> None:
         """Set the wall clock forward, or back."""
         self._set_ns += round(seconds * NS)

@@ -1,6 +1,5 @@
 """`tapewatch top` and `tapewatch dashboard`: what a person asks to see becomes a screen, or a page."""
 
-import time
 from functools import partial
 from typing import Annotated
 
@@ -43,6 +42,7 @@ def top(
     It reads what tapewatch run or tapewatch demo writes, here or over ssh: tapewatch top --db data/demo.db
     """
     from tapewatch.runtime.alert_requests import ask
+    from tapewatch.store.sight import Sight
     from tapewatch.store.sql import Store
     from tapewatch.view.choices import filter_of
     from tapewatch.view.nearby import require
@@ -65,7 +65,7 @@ def top(
         require(reader)
         if once or not command.at_a_terminal():
             console = command.pipe_or_terminal()
-            command.once(reader, wanted, chosen, rows=rows, console=console, wall_ns=time.time_ns())
+            command.once(reader, wanted, chosen, rows=rows, console=console, sight=Sight(reader))
         else:
             command.live(reader, wanted, chosen, partial(ask, db))
     finally:
@@ -90,6 +90,7 @@ def dashboard(
     from tapewatch.runtime import ports
     from tapewatch.runtime.alert_requests import ask
     from tapewatch.runtime.service import DASHBOARD_PORT
+    from tapewatch.store.sight import Sight
     from tapewatch.store.sql import Store
     from tapewatch.view.dashboard import DashboardConfig, serve
     from tapewatch.view.nearby import require
@@ -104,6 +105,6 @@ def dashboard(
     try:
         require(reader)
         announce = partial(typer.echo, f"http://{chosen.host}:{free}")
-        serve(reader, chosen, free, time.time_ns, announce, partial(ask, db))
+        serve(reader, chosen, free, Sight(reader), announce, partial(ask, db))
     finally:
         reader.close()

@@ -26,6 +26,7 @@ from tapewatch.runtime.watchdog import PAGE, Watchdog
 from tapewatch.store.outbox import Fresh, Kept, Outbox
 from tapewatch.store.records import Attempt, ChannelRow, Post, Source
 from tapewatch.store.records import Clock as LanesClock
+from tapewatch.store.sight import Pulse
 from tapewatch.words import SEVERITIES
 
 T = TypeVar("T")
@@ -93,7 +94,7 @@ class Alerting:
         self.away: str | None = "the database is not open yet"
         self.position = 0
         self.waiting: dict[str, int] = {}
-        self.looked_ns = means.clock.now_ns()
+        self.looked_ns = means.clock.monotonic_ns()
         self._means = means
 
     def describe(self) -> dict[str, Any]:
@@ -104,7 +105,7 @@ class Alerting:
         """Tell why nothing is told; None when all is well."""
         if self.away is not None:
             return self.away
-        late_s = (self._means.clock.now_ns() - self.looked_ns) / NS
+        late_s = (self._means.clock.monotonic_ns() - self.looked_ns) / NS
         return f"the log has not been looked at for {late_s:.0f} s" if late_s > STALE_S else None
 
     async def run(self, first: Outbox) -> None:
@@ -147,6 +148,8 @@ class _Session:
         self._means = means
         self._outbox = outbox
         self._lanes = LanesClock(0, 0)
+        self._pulse = Pulse(means.clock)
+        self._lanes_ns = self._present_ns = means.clock.now_ns()
         self._moved = (0, 0)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="outbox")  # it has one connection
         self._senders: dict[str, Sender] = {}
@@ -197,17 +200,17 @@ class _Session:
                 sleep=self._means.sleep,
             )
         rows = [sender.row for sender in self._senders.values()]
-        await self._in_thread(partial(self._outbox.stand, rows, self._means.clock.now_ns()))
+        await self._in_thread(partial(self._outbox.stand, rows, self._means.clock.wall_ns()))
 
     async def _follow(self) -> None:
-        beat_ns = self._means.clock.now_ns()
+        beat_ns = self._means.clock.monotonic_ns()
         while True:
             behind = await self._look()
-            if self._means.clock.now_ns() - beat_ns > BEAT_NS:
-                beat_ns = self._means.clock.now_ns()
-                await self._in_thread(partial(self._outbox.beat, beat_ns))
+            if self._means.clock.monotonic_ns() - beat_ns > BEAT_NS:
+                beat_ns = self._means.clock.monotonic_ns()
+                await self._in_thread(partial(self._outbox.beat, self._means.clock.wall_ns()))
             self._alerting.position, self._alerting.away = self._desk.position, None
-            self._alerting.looked_ns = self._means.clock.now_ns()
+            self._alerting.looked_ns = self._means.clock.monotonic_ns()
             self._alerting.waiting = {name: sender.waiting for name, sender in self._senders.items()}
             await self._means.sleep(REST_S if behind else LOOK_EVERY_S)
 
@@ -217,13 +220,13 @@ class _Session:
         behind = fresh.behind > 0
         telemetry.ALERTS_BEHIND.set(fresh.behind)
         entries = [Entry(seq, change) for seq, change in fresh.changes]
-        self._desk.take(entries, fresh.silences, now if self._lanes.live else None)
+        self._desk.take(entries, fresh.silences, self._present_ns if self._lanes.live else None)
         self._desk.skip(fresh.read)
         if fresh.clock is not None and not behind:
-            self._desk.advance(self._due(now))
+            self._desk.advance(self._due())
         notices = await self._in_thread(partial(self._means.watchdog.look, self._outbox, fresh, self._standing))
         for notice in notices:
-            self._desk.announce(self._lanes.lanes_ns(now), notice.text, well=notice.well, but=notice.but)
+            self._desk.announce(self._lanes_ns, notice.text, well=notice.well, but=notice.but)
         new = self._desk.collect()
         if self._desk.position == before and not new.alerts and not asked.answers and not notices:
             return False
@@ -245,11 +248,17 @@ class _Session:
         self._source = fresh.source
         if fresh.clock is not None:
             self._lanes = fresh.clock
-        return fresh, answer_all(self._outbox, fresh, self._lanes.lanes_ns(now), now, tuple(self._senders))
+            # By the clock of who writes: ours may be another machine's, or was set. What comes through Kafka may be far
+            # behind it.
+            wall_ns = self._pulse.wall_ns(fresh.clock)
+            self._lanes_ns = fresh.clock.lanes_ns(wall_ns)
+            behind = fresh.source is not None and fresh.source.kind == "kafka"
+            self._present_ns = wall_ns if behind else self._lanes_ns
+        return fresh, answer_all(self._outbox, fresh, self._lanes_ns, now, tuple(self._senders))
 
-    def _due(self, now: int) -> int:
+    def _due(self) -> int:
         # What is due must come even where a tape stands still, and the lanes' clock with it.
-        lanes_ns, (furthest, when) = self._lanes.lanes_ns(now), self._moved
+        now, lanes_ns, (furthest, when) = self._means.clock.monotonic_ns(), self._lanes_ns, self._moved
         if not furthest - HOUR_NS < lanes_ns <= furthest:  # a tape may be read anew
             self._moved = furthest, when = lanes_ns, now
         return furthest + now - when
@@ -266,7 +275,7 @@ class _Session:
         except Exception as error:  # noqa: BLE001  # whatever an anomaly holds, one that cannot be worded stops no other
             telemetry.log(telemetry.UNWORDED, message=message.number, error=error)
             letter, first = self._means.writer.bare(message), None
-        age_ns = now - message.at if self._lanes.live else 0
+        age_ns = self._present_ns - message.at if self._lanes.live else 0
         old = f"[{duration(age_ns / NS)} ago] " if age_ns > OLD_NS and message.kind != "digest" else ""
         # The same tape may be told again, from another database: a receiver must not take that for a repetition.
         key = blake2b(f"{self._outbox.epoch} {letter.key}".encode(), digest_size=16).hexdigest()

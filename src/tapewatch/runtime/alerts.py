@@ -143,10 +143,10 @@ def send_sample(settings: Settings, name: str | None) -> Iterator[tuple[Sending,
     means = prepare(settings, clock, lambda *_: None)
     for channel, _ in means.channels:
         if name in (None, channel.name):
-            began = clock.now_ns()
+            began = clock.monotonic_ns()
             letter = means.writer.write(Message(0, channel.name, "sample", began, ()))
             receipt = channel.send(letter, None, SEND_S, None)
-            yield channel, receipt, (clock.now_ns() - began) / 1e6
+            yield channel, receipt, (clock.monotonic_ns() - began) / 1e6
 
 
 def terms_of(config: AlertsConfig, channel: ChannelConfig) -> Terms:

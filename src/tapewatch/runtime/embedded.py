@@ -130,6 +130,7 @@ class Embedded:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._writing: asyncio.Future[_Written] | None = None
         self._committed_ns: int | None = None
+        self._committed_at = 0  # by the monotonic clock
 
     @property
     def progress(self) -> Progress:
@@ -145,7 +146,7 @@ class Embedded:
         """Tell why readers of the database do not see the market as it is now; None when they do."""
         if self._committed_ns is None or not self.stored.is_set():
             return "no row stored yet"
-        if (late_ns := self._clock.now_ns() - self._committed_ns) > STALE_NS:
+        if (late_ns := self._clock.monotonic_ns() - self._committed_at) > STALE_NS:
             return f"no commit for {late_ns / NS:.1f} s"
         statuses = self.source.status().values()
         if any(status.state in ("live", "ended") for status in statuses):
@@ -189,10 +190,10 @@ class Embedded:
 
     async def _tick(self, stopped: asyncio.Task[Any]) -> None:
         await row_or_stop(self.source, stopped, HEARTBEAT_S)
-        started_ns = self._clock.now_ns()
+        started_ns = self._clock.monotonic_ns()
         self._detect()
         await self._commit()
-        left_ns = started_ns + COMMIT_EVERY_NS - self._clock.now_ns()
+        left_ns = started_ns + COMMIT_EVERY_NS - self._clock.monotonic_ns()
         await self._sleep(max(0, left_ns) / NS)
 
     def _detect(self) -> int:
@@ -210,8 +211,8 @@ class Embedded:
         self._pipeline.refuse(self.source.quarantined())
         clock = Clock(
             now_ts=self.source.now_ns(),
-            wall_ts=self._clock.now_ns(),
-            speed=self.source.speed,
+            wall_ts=self._clock.wall_ns(),
+            speed=self.source.speed if self.source.ended is None else 0.0,  # a tape's clock stands still at its end
             latency_p50_ms=self.latency.p50_ms,
             latency_p99_ms=self.latency.p99_ms,
         )
@@ -237,15 +238,15 @@ class Embedded:
 
     def _write(self, commit: Commit, rows: list[Rows], at: int) -> _Written:
         # In the thread: the recording first, because the commit says how much of it counts.
-        started_ns = self._clock.now_ns()
+        started_ns = self._clock.monotonic_ns()
         if self._recording is not None:
             state = {**commit.state, RECORDING: self._recording.append(rows, at)}
             commit = msgspec.structs.replace(commit, state=state)
         self._store.commit(commit)
-        done_ns = self._clock.now_ns()
+        done_ns = self._clock.monotonic_ns()
         telemetry.COMMITS.inc()
         telemetry.COMMIT_SECONDS.observe((done_ns - started_ns) / NS)
-        telemetry.LAST_COMMIT.set(done_ns / NS)
+        telemetry.LAST_COMMIT.set(self._clock.wall_ns() / NS)
         if self._jsonl is not None:
             self._jsonl.follow()
         if done_ns < self._ask_again_ns:
@@ -257,12 +258,13 @@ class Embedded:
         if writing.cancelled() or writing.exception() is not None:
             return  # whoever waits for it raises it
         written = writing.result()
-        self._committed_ns = written.done_ns
+        self._committed_ns, self._committed_at = self._clock.now_ns(), written.done_ns
         if prepared.rows:
             self.stored.set()
         self._requests += written.requests
         if self.source.identity.kind != "tape":
-            self.latency.add(prepared.received(), written.done_ns)
+            since_ns = self._clock.monotonic_ns() - written.done_ns
+            self.latency.add(prepared.received(), self.source.now_ns() - since_ns)  # by the clock of the rows
 
     def _answer(self, request: Request) -> None:
         if request.seq in self._answered:

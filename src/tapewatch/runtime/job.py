@@ -87,9 +87,9 @@ async def serve(settings: Settings, say: Say) -> None:
             identity = Source("kafka", f"{cluster}/{settings.kafka.trades}", settings.seed)
             open_store = partial(Store.open, settings.db, source=identity)
             ended = threading.Event()  # Spark calls the sink on a thread of its own
-            sink = Sink(open_store, settings.detect.shards, settings.rules, process.clock.now_ns, ended.wait)
+            sink = Sink(open_store, settings.detect.shards, settings.rules, process.clock.wall_ns, ended.wait)
             stack.callback(sink.close)
-            sink.followers.append(lambda: telemetry.LAST_COMMIT.set(process.clock.now_ns() / NS))
+            sink.followers.append(lambda: telemetry.LAST_COMMIT.set(process.clock.wall_ns() / NS))
             if settings.jsonl is not None:
                 jsonl = JsonLines.open(Path(settings.jsonl), sink.changes_after)
                 stack.callback(jsonl.close)

@@ -97,8 +97,8 @@ class LiveSource:
         return {lane: LaneStatus(**msgspec.structs.asdict(state)) for lane, state in states.items()}
 
     def now_ns(self) -> int:
-        """Tell the time."""
-        return self._clock.now_ns()
+        """Tell the time of the session's rows."""
+        return self._clock.now_ns() if self._session is None else self._session.now_ns()
 
     async def stop(self) -> None:
         """End the session; what it had received is there to be taken."""

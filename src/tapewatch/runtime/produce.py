@@ -183,8 +183,8 @@ class Produce:
         while self._sender.unanswered:
             self._sender.poll()
             if self._stopping.is_set() or self._failed:
-                until_ns = until_ns or self._clock.now_ns() + GRACE_NS
-                if self._clock.now_ns() >= until_ns:
+                until_ns = until_ns or self._clock.monotonic_ns() + GRACE_NS
+                if self._clock.monotonic_ns() >= until_ns:
                     telemetry.log(telemetry.UNSENT, messages=self._sender.unanswered)
                     return
             await self._sleep(FULL_S)

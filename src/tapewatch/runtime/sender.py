@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tapewatch import telemetry
 from tapewatch.alert import Letter
 from tapewatch.clock import Clock
-from tapewatch.dispatch.retry import Health, Receipt, next_try
+from tapewatch.dispatch.retry import ASKED_LONGEST_S, Health, Receipt, next_try
 from tapewatch.figures import duration
 from tapewatch.model import NS, Severity
 from tapewatch.runtime.process import Say, in_daemon_thread
@@ -147,7 +147,7 @@ class Sender:
             telemetry.MESSAGES_WAITING.labels(self._channel.name).set(self.waiting)
             if self.waiting > len(self._posts) and self._next()[0] > self._clock.now_ns():
                 loaded = await self._load(HELD_MAX)
-                self._posts = {post.number: post for post in loaded} | self._posts  # some may have come meanwhile
+                self._posts = {post.number: self._soon(post) for post in loaded} | self._posts  # some came meanwhile
                 if len(loaded) < HELD_MAX:
                     self.waiting = len(self._posts)
             self._news.clear()
@@ -159,6 +159,11 @@ class Sender:
                 await self._pause(None if post is None else wait_s)
             else:
                 await self._try(post)
+
+    def _soon(self, post: Post) -> Post:
+        # Stored by a clock that was an hour ahead, it would wait for an hour more than anybody wanted.
+        latest_ts = self._clock.now_ns() + round(ASKED_LONGEST_S * NS)
+        return replace(post, next_try_ts=self._clock.now_ns()) if post.next_try_ts > latest_ts else post
 
     async def _pause(self, wait_s: float | None) -> None:
         waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._news.wait())]

@@ -120,7 +120,7 @@ class Service:
             elif self._settings.alerts is None:
                 self._say("alerts", "nobody is told")
             else:
-                await asyncio.to_thread(forget_channels, self._settings.run.db, self._process.clock.now_ns())
+                await asyncio.to_thread(forget_channels, self._settings.run.db, self._process.clock.wall_ns())
             await self._process.together(embedded.run(), beside)
             self._say(
                 "stopped", f"{embedded.source.ended or 'by a signal'}: {_summary(embedded)}; everything is stored"
@@ -176,11 +176,11 @@ class Service:
     async def _tell(self, embedded: Embedded) -> None:
         await embedded.stored.wait()
         self._say("stored", f"the first row {self._process.seconds:.1f} s after the start")
-        told_ns = self._process.clock.now_ns()
+        told_ns = self._process.clock.monotonic_ns()
         while embedded.source.ended is None:
             await asyncio.sleep(LOOK_EVERY_S)
-            if self._process.clock.now_ns() - told_ns >= STATUS_EVERY_NS:
-                told_ns = self._process.clock.now_ns()
+            if self._process.clock.monotonic_ns() - told_ns >= STATUS_EVERY_NS:
+                told_ns = self._process.clock.monotonic_ns()
                 self._say("running", _summary(embedded))
         if self._beside.dashboard:
             self._say("source", f"{embedded.source.ended}: {_summary(embedded)}; the dashboard stays, Ctrl-C stops it")

@@ -89,7 +89,7 @@ class Child:
         failures = 0
         try:
             while True:
-                started_ns = self._clock.now_ns()
+                started_ns = self._clock.monotonic_ns()
                 code = self.code = await self._live(await self._spawn(self._command))
                 if code == USAGE:
                     self._say("cannot be started with these settings; everything else goes on")
@@ -97,7 +97,7 @@ class Child:
                 if code == 0 and self._finite:
                     self._say("has come to its end")
                     return
-                failures = 0 if self._clock.now_ns() - started_ns >= STEADY_NS else failures
+                failures = 0 if self._clock.monotonic_ns() - started_ns >= STEADY_NS else failures
                 wait_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
                 failures += 1
                 self._say(f"ended with code {code}; it is started again in {wait_s:.0f} s")

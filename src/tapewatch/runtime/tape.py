@@ -55,7 +55,7 @@ class TapeSource:
         self._taken = 0
         self._skip = Position()
         self._start_ts = 0  # of the tape's clock …
-        self._start_ns = 0  # … at this time of ours
+        self._start_ns = 0  # … at this reading of our monotonic clock
         self._last_ts = 0  # of the row that was taken last
         self._lanes: dict[Lane, LaneStatus] = {}
         self._quarantine: list[Quarantined] = []
@@ -84,7 +84,7 @@ class TapeSource:
                 f"{self.identity.address}: expected the {resume.position.rows:,} rows that the database has seen of "
                 f"it, found {left:,} fewer; start with another database with --db"
             )
-        self._start_ns = self._clock.now_ns()
+        self._start_ns = self._clock.monotonic_ns()
 
     async def wait(self, timeout_s: float) -> None:
         """Return when a row is due, at the end, or when the time is up."""
@@ -131,7 +131,7 @@ class TapeSource:
         """Tell the time of the tape's clock: it runs between rows, too, and stands still at the end."""
         if self.speed == 0 or self.ended is not None:
             return self._last_ts
-        return self._start_ts + round((self._clock.now_ns() - self._start_ns) * self.speed)
+        return self._start_ts + round((self._clock.monotonic_ns() - self._start_ns) * self.speed)
 
     async def stop(self) -> None:
         """End here."""

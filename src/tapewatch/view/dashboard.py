@@ -23,6 +23,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from tapewatch import telemetry
+from tapewatch.store.sight import Sight
 from tapewatch.store.sql import Reader
 from tapewatch.store.values import Values
 from tapewatch.view.guard import LOOPBACK, Guard
@@ -60,7 +61,7 @@ def serve(
     reader: Reader,
     config: DashboardConfig,
     port: int,
-    clock: Callable[[], int],
+    clock: Sight,
     announce: Callable[[], object],
     ask: Callable[[str, Values], str],
 ) -> None:
@@ -71,7 +72,7 @@ def serve(
     port
         Free.
     clock
-        Our wall clock, ns since the epoch.
+        Tells what time it is for who writes the database.
     announce
         Is called as soon as the server answers.
     ask
@@ -81,7 +82,7 @@ def serve(
 
     _quiet_uvicorn()
     provide(Services(reader, clock, ask))
-    hub = Hub(reader, clock, config.refresh_s)
+    hub = Hub(reader, clock, config.refresh_s, differs=clock.difference)
     app = st.App(
         PAGE,
         routes=[Route("/", index), *routes(reader, hub, clock, ask)],

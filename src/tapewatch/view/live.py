@@ -211,19 +211,27 @@ class Hub:
     Parameters
     ----------
     clock
-        Our wall clock, ns since the epoch.
+        Wall clock of who writes it, ns since the epoch.
     refresh_s
         Between two looks at watch-list and counts.
+    differs
+        Says how our clock differs from that of who writes the database, for a person.
     sleep
         The outside world.
     """
 
     def __init__(
-        self, reader: Reader, clock: Callable[[], int], refresh_s: float, sleep: Sleep = asyncio.sleep
+        self,
+        reader: Reader,
+        clock: Callable[[], int],
+        refresh_s: float,
+        sleep: Sleep = asyncio.sleep,
+        differs: Callable[[], str] = str,
     ) -> None:
         self.reader = reader
         self.sleep = sleep
         self._clock = clock
+        self._differs = differs
         self._refresh_s = refresh_s
         self._place = NOWHERE
         self._picture_ns = self._panels_ns = 0  # when they were looked at last
@@ -247,13 +255,13 @@ class Hub:
 
     async def follow(self) -> None:
         """Look once, and tell the pages."""
-        now_ns = self._clock()
+        now_ns = await self._now()
         wanted = Wanted(
             picture=_due(now_ns, self._picture_ns, PICTURE_S),
             panels=_due(now_ns, self._panels_ns, self._refresh_s),
             filters=tuple({box.filter for box in self._boxes}),
         )
-        news = await asyncio.to_thread(look, self.reader, self._place, now_ns, wanted)
+        news = await asyncio.to_thread(look, self.reader, self._place, now_ns, wanted, self._differs())
         self._picture_ns = now_ns if wanted.picture or wanted.panels else self._picture_ns
         self._panels_ns = now_ns if wanted.panels else self._panels_ns
         self._tell(news)
@@ -266,12 +274,16 @@ class Hub:
         self._joined.set()
         since = Place(wanted.epoch, wanted.revision, wanted.seq)
         try:
-            news = await asyncio.to_thread(look, self.reader, since, self._clock(), Wanted(filters=(box.filter,)))
+            wanted_now = Wanted(filters=(box.filter,))
+            news = await asyncio.to_thread(look, self.reader, since, await self._now(), wanted_now, self._differs())
         except BaseException:
             self.leave(box)
             raise
         box.welcome(pack(news, news.opened or (), {}))
         return box
+
+    async def _now(self) -> int:
+        return await asyncio.to_thread(self._clock)  # it may look into the database
 
     def leave(self, box: Mailbox) -> None:
         """Forget a page."""

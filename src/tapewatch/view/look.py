@@ -7,7 +7,7 @@ looks for all pages at once, and for each page that joins.
 from collections.abc import Iterable
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import Connection
 
 from tapewatch.errors import StoreError
@@ -70,7 +70,7 @@ class News(Struct, frozen=True):
     tallies: dict[Filter, Tally] = {}
 
 
-def look(reader: Reader, since: Place, wall_ns: int, wanted: Wanted) -> News:
+def look(reader: Reader, since: Place, wall_ns: int, wanted: Wanted, differs: str = "") -> News:
     """Read what is new; an unreadable database is news too.
 
     Parameters
@@ -78,13 +78,15 @@ def look(reader: Reader, since: Place, wall_ns: int, wanted: Wanted) -> News:
     since
         Where the asker stands; at `NOWHERE` it is told the place and the pictures, but no bars and changes.
     wall_ns
-        Our wall clock, ns since the epoch.
+        Wall clock of who writes it, ns since the epoch.
+    differs
+        How ours differs from that, for a person.
     """
     try:
         if not reader.ready():
             return News(NOWHERE, complete=since.epoch == "", now=_nothing_yet(wall_ns), watch=())
         with reader.connect() as conn:
-            return _look(conn, since, wall_ns, wanted)
+            return _look(conn, since, wall_ns, wanted, differs)
     except StoreError as error:
         return News(since, now=trouble(str(error), wall_ns))
 
@@ -96,14 +98,14 @@ def tally_of(conn: Connection, wanted: Filter, now_ns: int) -> Tally:
     return tally(queries.counts(conn, wanted, now_ns), hours, nothing=not wanted.severities)
 
 
-def _look(conn: Connection, since: Place, wall_ns: int, wanted: Wanted) -> News:
+def _look(conn: Connection, since: Place, wall_ns: int, wanted: Wanted, differs: str) -> News:
     place = queries.place(conn)
     known = since.epoch == place.epoch
     tail = queries.tail(conn, since.seq, since.revision) if known and since != place else None
     opened = now = watch = alerting = None
     tallies: dict[Filter, Tally] = {}
     if wanted.picture or wanted.panels:
-        feed = status(conn, wall_ns)
+        feed = structs.replace(status(conn, wall_ns), differs=differs)
         opened = queries.open_anomalies(conn)
         command = msgspec.json.decode(log.meta(conn, "command") or '""', type=str)
         now = now_picture(feed, verdict(opened), command)

@@ -20,10 +20,8 @@ from tapewatch.store.schema import anomalies as anomalies_table
 from tapewatch.store.schema import bars as bars_table
 from tapewatch.store.schema import feed as feed_table
 from tapewatch.store.schema import meta as meta_table
+from tapewatch.store.sight import RUNNING_NS
 from tapewatch.words import SEVERITIES, FeedWord
-
-RUNNING_NS = 5 * NS
-"""A runtime commits at least once a second; after so long without a commit it is not running."""
 
 SILENCE = "silent_feed"
 """The rule that knows when a live lane is stale, by the limit that somebody has set for it."""
@@ -63,6 +61,8 @@ class Status(Struct, frozen=True):
         Trades of all lanes in the last minute.
     silent
         Lanes on which a silence is open.
+    differs
+        How this machine's clock differs from that of who writes the database, for a person; "" where it hardly does.
     """
 
     source: Source | None
@@ -88,6 +88,7 @@ class Status(Struct, frozen=True):
     gaps_given_up: int
     reconnects: int
     silent: frozenset[Lane] = frozenset()
+    differs: str = ""
 
     @property
     def replay(self) -> bool:
@@ -122,7 +123,7 @@ def status(conn: Connection, wall_ns: int) -> Status:
     Parameters
     ----------
     wall_ns
-        Our wall clock, ns since the epoch.
+        Wall clock of who writes it, ns since the epoch: see `tapewatch.store.sight`.
     """
     meta = dict(
         conn.execute(

@@ -265,6 +265,8 @@ def _banner(now: Status, command: str) -> Banner | None:
             return Banner("calm", STOPPED, as_of if why == STOPPED else f"{why} {as_of}".strip())
         case "live" if now.reason:
             return Banner("warn", "Part of the feed is silent.", why)
+        case "live" if now.differs:
+            return Banner("calm", "Two clocks.", f"{_sentence(now.differs)} Ages here are counted by ours.")
         case _:
             return None
 

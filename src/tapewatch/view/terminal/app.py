@@ -74,7 +74,9 @@ class Top(App[None]):
     ask
         What to show at first.
     clock
-        Our wall clock, ns since the epoch.
+        Wall clock of who writes the database, ns since the epoch.
+    differs
+        Says how ours differs from that.
     hz
         Looks at the database a second.
     request
@@ -112,12 +114,13 @@ class Top(App[None]):
         hz: float,
         palette: Palette = DARK,
         request: Request | None = None,
+        differs: Callable[[], str] = str,
     ) -> None:
         self.palette = palette  # before super: the style sheet asks for it
         super().__init__()
         self.control = Control(ask)
         self.picture: Picture | None = None
-        self._reader, self._clock, self._hz = reader, clock, hz
+        self._reader, self._clock, self._differs, self._hz = reader, clock, differs, hz
         self._reason = ""
         self._reading = self._again = False
         self._painter = Painter(self.panel, palette)
@@ -176,7 +179,7 @@ class Top(App[None]):
 
     @work(thread=True, group="read")
     def _read(self, ask: Ask) -> None:
-        self.post_message(self.Seen(*look(self._reader, self._clock(), ask)))
+        self.post_message(self.Seen(*look(self._reader, self._clock(), ask, self._differs())))
 
     def on_top_seen(self, message: Seen) -> None:
         """Draw what a look has brought."""

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from rich.console import Console
 
 from tapewatch.errors import ConfigError
+from tapewatch.store.sight import Sight
 from tapewatch.store.sql import Reader
 from tapewatch.store.values import Values
 from tapewatch.view.queries import Filter
@@ -46,10 +47,12 @@ def live(
     from tapewatch.view.terminal.palette import DARK, LIGHT
 
     palette = LIGHT if config.theme == "light" else DARK
-    Top(reader, ask=_ask(wanted, config), clock=time.time_ns, hz=config.hz, palette=palette, request=request).run()
+    sight = Sight(reader)
+    ask = _ask(wanted, config)
+    Top(reader, ask=ask, clock=sight, differs=sight.difference, hz=config.hz, palette=palette, request=request).run()
 
 
-def once(reader: Reader, wanted: Filter, config: TopConfig, *, rows: int, console: Console, wall_ns: int) -> None:
+def once(reader: Reader, wanted: Filter, config: TopConfig, *, rows: int, console: Console, sight: Sight) -> None:
     """Print one look: in colour on a terminal, as plain text into a pipe.
 
     Raises
@@ -60,7 +63,7 @@ def once(reader: Reader, wanted: Filter, config: TopConfig, *, rows: int, consol
     from tapewatch.view.terminal.once import snapshot
 
     ask = _ask(wanted, config, rows)
-    picture, reason = look(reader, wall_ns, ask)
+    picture, reason = look(reader, sight.settled(time.sleep), ask, sight.difference())
     if picture is not None:
         _check_symbols(wanted, [each.symbol for each in picture.watch])
     for line in snapshot(picture, reason, ask, console.width):

@@ -123,6 +123,8 @@ def banner(now: Status, width: int, palette: Palette, *, paused_ns: int | None) 
             return fitted(width, [(0, label), (1, Text(f"  {why}")), (2, Text(f"  {as_of}", p.muted))])
         case "live" if now.reason:
             return fitted(width, [(0, Text(f" {SHAPES['high']} {_sentence(now.reason)}", f"bold {p.high}"))])
+        case "live" if now.differs:
+            return fitted(width, [(0, Text(f" {_sentence(now.differs)}", p.muted))])
     return None
 
 

@@ -4,7 +4,7 @@ In: an open connection, the wall clock and an `Ask`. Out: a `Picture`, which the
 """
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
@@ -119,15 +119,17 @@ class Picture(Struct, frozen=True):
     told: list[AlertLine] = []
 
 
-def read(conn: Connection, wall_ns: int, ask: Ask) -> Picture:
+def read(conn: Connection, wall_ns: int, ask: Ask, differs: str = "") -> Picture:
     """Read a picture.
 
     Parameters
     ----------
     wall_ns
-        Our wall clock, ns since the epoch.
+        Wall clock of who writes it, ns since the epoch.
+    differs
+        How ours differs from that, for a person.
     """
-    now = status(conn, wall_ns)
+    now = structs.replace(status(conn, wall_ns), differs=differs)
     watch = watchlist(conn, now)
     before = None if ask.until_ns is None else (ask.until_ns + 1, "")
     if ask.largest_first:
@@ -154,13 +156,13 @@ def _by_size(entry: Entry) -> tuple[bool, float]:
     return size_rank(entry.anomaly)
 
 
-def look(reader: Reader, wall_ns: int, ask: Ask) -> tuple[Picture | None, str]:
+def look(reader: Reader, wall_ns: int, ask: Ask, differs: str = "") -> tuple[Picture | None, str]:
     """Read a picture, or say in a sentence why there is none."""
     try:
         if not reader.ready():
             return None, f"There is no database {reader.name} yet."
         with reader.connect() as conn:
-            picture = read(conn, wall_ns, ask)
+            picture = read(conn, wall_ns, ask, differs)
     except StoreError as error:
         return None, f"{error}."
     if not picture.status.feed:
