@@ -200,6 +200,27 @@ def test_a_sample_goes_to_each_channel_and_it_is_said_what_happened(
     assert [request.path for request in hook.requests] == ["/good", "/bad", "/good"]
 
 
+def test_a_heartbeat_is_tried_with_the_samples_and_its_address_is_shown_nowhere(
+    run: Run, hook: WebReceiver, tmp_path: Path
+) -> None:
+    channel = f'[[alerts.channels]]\nname = "good"\nurl = "json://{hook.host}/good"\n'
+    heartbeat = f'[alerts]\nheartbeat_url = "http://{hook.host}/secret"\n'
+    (tmp_path / "tapewatch.toml").write_text(heartbeat + channel)
+    code, out, _ = run("alerts", "test")
+    assert (code, out.splitlines()[1:]) == (0, ["heartbeat: accepted"])
+    hook.then(answer(404))
+    (tmp_path / "tapewatch.toml").write_text(heartbeat)
+    assert run("alerts", "test")[:2] == (1, "heartbeat: not accepted: HTTP 404\n")
+    assert [(request.method, request.path) for request in hook.requests[1:]] == [("GET", "/secret")] * 2
+    code, out, _ = run("config", "show")
+    assert (code, 'heartbeat_url = "***"' in out, "secret" in out) == (0, True, False)
+    (tmp_path / "tapewatch.toml").write_text('[alerts]\nheartbeat_url = "secret"\n')
+    code, _, error = run("config", "check")
+    assert code == 2
+    assert "alerts.heartbeat_url in tapewatch.toml: expected an address like https://hc-ping.com/" in error
+    assert "secret" not in error
+
+
 @pytest.mark.parametrize("command", [("alerts", "test"), ("alerts", "run")])
 def test_without_channels_it_is_said_how_to_have_one(run: Run, command: tuple[str, ...]) -> None:
     code, _, error = run(*command)

@@ -73,22 +73,28 @@ def send_sample(
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Send a sample to a channel, or to all, and say what happened; exit code 1 where one did not take it."""
+    """Send a sample to a channel, or to all and a heartbeat, too, and say what happened.
+
+    Exit code 1 where one did not take it.
+    """
     from tapewatch.runtime import alerts
 
     given = settings(config, set_)
     chosen = _alerts(given)
     names = [channel.name for channel in chosen.channels]
-    if not names:
+    if not chosen.tells:
         raise ConfigError(f"alerts.channels: expected whom to tell, found nobody; {HOW}")
     if name is not None and name not in names:
         raise ConfigError(f"there is no channel {name!r}; there are: {', '.join(names)}")
-    refused = False
-    for channel, receipt, took_ms in alerts.send_sample(alerts.Settings("", chosen, given.place(CHANNELS)), name):
+    refused, wanted = False, alerts.Settings("", chosen, given.place(CHANNELS))
+    for channel, receipt, took_ms in alerts.send_sample(wanted, name):
         what = f"accepted within {took_ms:.0f} ms" if receipt.accepted else f"not accepted: {receipt.outcome}"
         typer.echo(f"{channel.name} ({channel.service}): {what}")
         refused |= not receipt.accepted
-    if refused:
+    accepted, what = alerts.call_heartbeat(wanted) if name is None else (True, "")
+    if what:
+        typer.echo(f"heartbeat: {what}")
+    if refused or not accepted:
         raise typer.Exit(1)
 
 

@@ -149,6 +149,19 @@ def send_sample(settings: Settings, name: str | None) -> Iterator[tuple[Sending,
             yield channel, receipt, (clock.monotonic_ns() - began) / 1e6
 
 
+def call_heartbeat(settings: Settings) -> tuple[bool, str]:
+    """Call the service that notices when we end, once: whether it accepted, and what became of it; "": there is none.
+
+    Raises
+    ------
+    ConfigError
+        Its address cannot be found, or is none.
+    """
+    heartbeat = Heartbeat(settings.alerts.heartbeat(os.environ), lambda *_: None)
+    failure = asyncio.run(heartbeat.ask()) if heartbeat.wanted else ""
+    return not failure, f"not accepted: {failure}" if failure else "accepted" if failure is None else ""
+
+
 def terms_of(config: AlertsConfig, channel: ChannelConfig) -> Terms:
     """Gather what a channel is to be told."""
     cool_down_s = config.cool_down_s if channel.cool_down_s is None else channel.cool_down_s

@@ -69,8 +69,7 @@ class Heartbeat:
 
     async def call(self) -> bool:
         """Call once, and tell whether that was accepted; a failure is told once, until a call is accepted again."""
-        assert self._url is not None, "somebody is to be called"
-        failure = await self._fails(self._url)
+        failure = await self.ask()
         telemetry.HEARTBEATS.labels("failed" if failure else "accepted").inc()
         if failure is not None and not self._failed:
             telemetry.log(telemetry.HEARTBEAT_FAILED, outcome=failure)
@@ -80,7 +79,10 @@ class Heartbeat:
         self._failed = failure is not None
         return failure is None
 
-    async def _fails(self, url: str) -> str | None:
+    async def ask(self) -> str | None:
+        """Call once, and tell why that was not accepted; None: it was."""
+        assert self._url is not None, "somebody is to be called"
+        url = self._url
         try:
             async with asyncio.timeout(CALL_S):
                 async with httpx.AsyncClient(
