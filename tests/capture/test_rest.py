@@ -78,6 +78,37 @@ async def test_an_answer_that_is_none_is_a_feed_error_in_words(transport: httpx.
     assert str(caught.value).startswith("https://api.exchange.coinbase.com/products ")
 
 
+async def test_a_web_page_is_told_in_one_sentence() -> None:
+    page = httpx.MockTransport(lambda _: httpx.Response(200, html="<html>We are back soon.</html>"))
+    async with Rest(config("BTC-USD"), page) as rest:
+        with pytest.raises(FeedError) as caught:
+            await rest.products()
+    assert str(caught.value) == (
+        "https://api.exchange.coinbase.com/products answered with a web page where data were expected: check "
+        "capture.coinbase.rest_url, and whether a proxy stands between"
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "slept", "words"),
+    [("3", [3.0], ""), ("60", [], "answered HTTP 503 and asks for 60 s of patience"), ("", [], "answered HTTP 503")],
+)
+async def test_a_venue_that_asks_for_patience_gets_a_little(asked: str, slept: list[float], words: str) -> None:
+    answers = [httpx.Response(503, headers={"Retry-After": asked}), httpx.Response(200, json=PRODUCTS)]
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    async with Rest(config("BTC-USD"), httpx.MockTransport(lambda _: answers.pop(0)), sleep) as rest:
+        if words:
+            with pytest.raises(FeedError, match=f"{words}$"):
+                await rest.products()
+        else:
+            assert len(await rest.products()) == len(PRODUCTS)
+    assert waited == slept
+
+
 async def test_symbols_in_order_pass() -> None:
     await check_symbols(config("BTC-USD", "ETH-USD"), answering(PRODUCTS))
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.exceptions import ConnectionClosedError, InvalidMessage, InvalidStatus
 from websockets.frames import Close
 from websockets.http11 import Response
 
@@ -143,6 +143,15 @@ async def test_a_lost_connection_is_made_anew_and_shows_what_was_missed() -> Non
         (OSError(111, "Connection refused"), "Connection refused"),
         (TimeoutError(), "no answer from wss://ws-feed.exchange.coinbase.com"),
         (InvalidStatus(Response(503, "Service Unavailable", Headers())), "refused the connection (HTTP 503)"),
+        (
+            InvalidStatus(Response(503, "Service Unavailable", Headers({"Retry-After": "7"}))),
+            "coinbase refused the connection (HTTP 503) and asks for 7 s of patience",
+        ),
+        (
+            InvalidStatus(Response(200, "OK", Headers({"Content-Type": "text/html; charset=utf-8"}), b"<html>")),
+            "answered with a web page (HTTP 200) where a feed was expected: check capture.coinbase.ws_url, and whether",
+        ),
+        (InvalidMessage("did not receive a valid HTTP response"), "did not answer the handshake as a web server does"),
         (ConnectionClosedError(Close(1011, "internal"), None), "closed the connection (1011 internal)"),
         (ConnectionClosedError(None, Close(1009, "frame too big")), "cannot be received (1009 frame too big)"),
         (ConnectionResetError(), "cannot connect to wss://ws-feed.exchange.coinbase.com: ConnectionResetError"),

@@ -2,9 +2,15 @@
 
 import json
 
+import pytest
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
+
 from support.frames import START_NS, error, heartbeat, match, subscriptions
 from support.sessions import ETH, running
 from support.virtual_time import settle
+from support.wires import Venue
 from tapewatch.model import NS, Kind
 
 ALL = subscriptions("BTC-USD", "ETH-USD")
@@ -73,3 +79,15 @@ async def test_a_product_that_falls_silent_is_asked_for_and_named() -> None:
         await settle()
         assert rig.state(ETH).reason == "coinbase does not serve ETH-USD: ETH-USD is delisted"
         assert rig.state().state == "live"
+
+
+@pytest.mark.parametrize(("asked", "least_s", "most_s"), [("7", 7, 9), ("99999", 300, 302), ("soon", 1, 3)])
+async def test_a_venue_that_asks_for_patience_gets_it_up_to_five_minutes(asked: str, least_s: int, most_s: int) -> None:
+    def plan(venue: Venue) -> None:
+        venue.refusals.append(InvalidStatus(Response(503, "Service Unavailable", Headers({"Retry-After": asked}))))
+
+    async with running(plan=plan) as rig:
+        assert rig.state().reason.startswith("coinbase refused the connection (HTTP 503)")
+        await rig.time.advance(310)
+        first, second = rig.venue.tries[:2]
+        assert least_s * NS <= second - first <= most_s * NS

@@ -24,6 +24,7 @@ from tapewatch.runtime.health import application
 from tapewatch.runtime.latency import WINDOW_NS, Latency
 from tapewatch.runtime.leash import LEASH
 from tapewatch.runtime.requests import Limits, Setting, answer
+from tapewatch.runtime.source import Partly
 from tapewatch.runtime.supervise import BACKOFF_S, STEADY_NS, USAGE, Child
 from tapewatch.store.records import Request
 
@@ -70,6 +71,15 @@ class TestHealth:
             ready = await client.get("/readyz")
             assert ready.status_code == 503
             assert ready.json() == {"status": "not ready", "reason": "no row stored yet"}
+
+    async def test_trouble_of_some_lanes_is_told_apart(self) -> None:
+        async with self.client(Partly("coinbase does not serve YFI-USD: YFI-USD is delisted")) as client:
+            ready = await client.get("/readyz")
+        assert ready.status_code == 503
+        assert ready.json() == {
+            "status": "partly ready",
+            "reason": "coinbase does not serve YFI-USD: YFI-USD is delisted",
+        }
 
     async def test_metrics_are_those_of_telemetry(self) -> None:
         telemetry.TRADES.labels("nowhere", "X-USD").inc(3)

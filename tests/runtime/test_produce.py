@@ -312,7 +312,7 @@ class Venue:
         return []
 
     def status(self) -> dict[Lane, LaneStatus]:
-        return {}
+        return {BTC: LaneStatus("live")}
 
     def now_ns(self) -> int:
         return time.time_ns()

@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import httpx
 import msgspec
 import psutil
 import pytest
@@ -274,6 +275,18 @@ class TestParts:
             probe = f"http://127.0.0.1:{port}/"
             assert await parts.trouble(probe, tmp_path, KAFKA) == f"nobody answers at {probe}"
         assert await parts.trouble("postgresql", tmp_path, KAFKA) == "not running"
+
+    @pytest.mark.parametrize(
+        ("status", "why"), [(None, None), ("partly ready", None), ("not ready", "ETH-USD is delisted")]
+    )
+    async def test_one_product_that_is_refused_does_not_keep_a_stack_from_standing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str | None, why: str | None
+    ) -> None:
+        said = {"status": status or "ready", "reason": "ETH-USD is delisted"}
+        answer = httpx.MockTransport(lambda _: httpx.Response(503 if status else 200, json=said))
+        plain = httpx.AsyncClient
+        monkeypatch.setattr(httpx, "AsyncClient", lambda **_: plain(transport=answer))
+        assert await parts.trouble("http://127.0.0.1:1/readyz", tmp_path, KAFKA) == why
 
 
 class TestDown:

@@ -8,11 +8,20 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from websockets.asyncio.client import connect as websocket_connect
-from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidStatus, InvalidURI, PayloadTooBig
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidMessage,
+    InvalidProxy,
+    InvalidStatus,
+    InvalidURI,
+    PayloadTooBig,
+)
+from websockets.http11 import Response
 
 from tapewatch import __version__
 from tapewatch.capture.coinbase import VENUE
 from tapewatch.capture.config import CaptureConfig, on_this_machine
+from tapewatch.capture.text import seconds_to_wait
 from tapewatch.errors import ConfigError, FeedError
 
 MESSAGE_MAX = 8 * 2**20
@@ -21,6 +30,9 @@ connection, and the next one is made. The library's own limit of 1 MiB is below 
 
 FRAMES_WAITING_MAX = 1024
 """Frames that wait to be read before the socket is left alone for a while."""
+
+PATIENCE_MAX_S = 300.0
+"""A venue that asks for more than this is tried again nevertheless: nobody sees the market meanwhile."""
 
 CLOSE_TIMEOUT_S = 0.5
 """How long a connection may take to say goodbye; a stop must not last a second."""
@@ -82,21 +94,45 @@ def oversized(error: ConnectionClosed) -> str | None:
     return f"oversized frame: {size}, at most {MESSAGE_MAX:,} bytes are received"
 
 
+def patience_s(error: Exception) -> float:
+    """Tell for how many seconds the venue asks us not to connect again, at most `PATIENCE_MAX_S`; 0: it does not."""
+    asked_s = seconds_to_wait(error.response.headers) if isinstance(error, InvalidStatus) else 0.0
+    return min(PATIENCE_MAX_S, asked_s)
+
+
 def words(error: Exception, url: str, venue: str = VENUE) -> str:
     """Say for a person why there is no connection to `url` any more, or why it could not be made."""
-    if isinstance(error, ConnectionClosed):
-        if error.rcvd is not None:
-            said = f"{error.rcvd.code} {error.rcvd.reason}".strip()
-            return f"{venue} closed the connection ({said})"
-        if error.sent is not None and error.sent.reason:
-            return f"{venue} sent what cannot be received ({error.sent.code} {error.sent.reason})"
-        return "the connection was lost"
-    if isinstance(error, InvalidStatus):
-        return f"{venue} refused the connection (HTTP {error.response.status_code})"
-    if isinstance(error, TimeoutError):
-        return f"no answer from {url}"
-    if isinstance(error, FeedError):
-        return str(error)
-    if isinstance(error, ConnectionError) and error.errno:
-        return f"cannot connect to {url}: {os.strerror(error.errno)}"
+    match error:
+        case ConnectionClosed():
+            return _closed(error, venue)
+        case InvalidStatus(response=response):
+            return _not_let_in(response, url, venue)
+        case InvalidMessage():
+            return f"{url} did not answer the handshake as a web server does"
+        case TimeoutError():
+            return f"no answer from {url}"
+        case FeedError():
+            return str(error)
+        case ConnectionError(errno=int(errno)):
+            return f"cannot connect to {url}: {os.strerror(errno)}"
     return f"cannot connect to {url}: {getattr(error, 'strerror', None) or str(error) or type(error).__name__}"
+
+
+def _closed(error: ConnectionClosed, venue: str) -> str:
+    if error.rcvd is not None:
+        return f"{venue} closed the connection ({f'{error.rcvd.code} {error.rcvd.reason}'.strip()})"
+    if error.sent is not None and error.sent.reason:
+        return f"{venue} sent what cannot be received ({error.sent.code} {error.sent.reason})"
+    return "the connection was lost"
+
+
+def _not_let_in(answer: Response, url: str, venue: str) -> str:
+    status = answer.status_code
+    if asked_s := seconds_to_wait(answer.headers):
+        return f"{venue} refused the connection (HTTP {status}) and asks for {asked_s:g} s of patience"
+    if "html" in answer.headers.get("Content-Type", ""):
+        return (
+            f"{url} answered with a web page (HTTP {status}) where a feed was expected: check "
+            "capture.coinbase.ws_url, and whether a proxy stands between"
+        )
+    return f"{venue} refused the connection (HTTP {status})"

@@ -3,7 +3,9 @@
 In: a `CaptureConfig`. Out: `Product` values, and at the start a check of the symbols that a person asked for.
 """
 
+import asyncio
 import difflib
+from collections.abc import Awaitable, Callable
 from typing import Self, TypeVar
 
 import httpx
@@ -12,10 +14,16 @@ from msgspec import Struct
 
 from tapewatch import __version__, telemetry
 from tapewatch.capture.config import CaptureConfig, on_this_machine
+from tapewatch.capture.text import seconds_to_wait
 from tapewatch.errors import ConfigError, FeedError
 
 NEAREST = 3
 """Real symbols that are named beside one that does not exist."""
+
+PATIENCE_MAX_S = 10.0
+"""A venue that asks us to come back within this time is asked once more; who asks for more has not answered."""
+
+Sleep = Callable[[float], Awaitable[None]]
 
 T = TypeVar("T")
 
@@ -52,8 +60,8 @@ class Rest:
     ----------
     config
         Address and time-out.
-    transport
-        The outside world; by default a real connection.
+    transport, sleep
+        The outside world; by default a real connection and `asyncio.sleep`.
 
     Raises
     ------
@@ -63,7 +71,10 @@ class Rest:
     Source: https://docs.cdp.coinbase.com/exchange/reference (GET /products, GET /time)
     """
 
-    def __init__(self, config: CaptureConfig, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, config: CaptureConfig, transport: httpx.AsyncBaseTransport | None = None, sleep: Sleep = asyncio.sleep
+    ) -> None:
+        self._sleep = sleep
         self._url = url = config.coinbase.rest_url.rstrip("/")
         try:
             self._client = httpx.AsyncClient(
@@ -96,17 +107,29 @@ class Rest:
         url = f"{self._url}{path}"
         try:
             answer = await self._client.get(path)
-            answer.raise_for_status()
-            return msgspec.json.decode(answer.content, type=shape)
-        except httpx.HTTPStatusError as error:
-            raise FeedError(f"{url} answered HTTP {error.response.status_code}") from None
+            if 0 < (asked_s := seconds_to_wait(answer.headers)) <= PATIENCE_MAX_S and answer.is_error:
+                await self._sleep(asked_s)
+                answer = await self._client.get(path)
         except httpx.HTTPError as error:
             raise FeedError(f"{url} does not answer: {str(error) or type(error).__name__}") from None
+        if not answer.is_success:
+            asked_s = seconds_to_wait(answer.headers)
+            patience = f" and asks for {asked_s:g} s of patience" if asked_s else ""
+            raise FeedError(f"{url} answered HTTP {answer.status_code}{patience}")
+        if "html" in answer.headers.get("content-type", ""):
+            raise FeedError(
+                f"{url} answered with a web page where data were expected: check capture.coinbase.rest_url, and "
+                "whether a proxy stands between"
+            )
+        try:
+            return msgspec.json.decode(answer.content, type=shape)
         except msgspec.DecodeError as error:
             raise FeedError(f"{url} answered what is not documented: {error}") from None
 
 
-async def check_symbols(config: CaptureConfig, transport: httpx.AsyncBaseTransport | None = None) -> None:
+async def check_symbols(
+    config: CaptureConfig, transport: httpx.AsyncBaseTransport | None = None, sleep: Sleep = asyncio.sleep
+) -> None:
     """Compare the symbols that a person asked for with the venue's products.
 
     A product of which no trade is to be expected, e.g. a delisted one, is logged. So is a venue that cannot be asked:
@@ -118,7 +141,7 @@ async def check_symbols(config: CaptureConfig, transport: httpx.AsyncBaseTranspo
         A symbol does not exist; the nearest that do are named.
     """
     try:
-        async with Rest(config, transport) as rest:
+        async with Rest(config, transport, sleep) as rest:
             products = {product.id: product for product in await rest.products()}
     except FeedError as error:
         telemetry.log(telemetry.UNCHECKED, symbols=",".join(config.symbols), reason=error)

@@ -16,7 +16,7 @@ from tapewatch import telemetry
 from tapewatch.capture.coinbase import VENUE, Coinbase, Quarantined, planned_restart
 from tapewatch.capture.completeness import Resume
 from tapewatch.capture.config import CaptureConfig
-from tapewatch.capture.connection import Connect, Connection, dial, garbled, oversized, words
+from tapewatch.capture.connection import Connect, Connection, dial, garbled, oversized, patience_s, words
 from tapewatch.capture.rowtime import RowTime
 from tapewatch.capture.subscribing import ASK_EVERY_NS
 from tapewatch.clock import Clock, SystemClock
@@ -195,7 +195,7 @@ class Session:
             last_frame_ts=moment(ledger.last_frame_ns),
             connected_ts=moment(self._connected_ns) if connected else None,
             next_try_ts=moment(self._next_try_ns if not connected else self._feed.asking.until_ns(symbol)),
-            attempts=0 if live else self._attempts,
+            attempts=0 if live or (connected and refusal) else self._attempts,
             duplicates=ledger.duplicates,
             quarantined=self._feed.quarantined_count[number],
             reconnects=max(0, self._connections - 1),
@@ -208,7 +208,7 @@ class Session:
             try:
                 await self._one_connection()
             except (FeedError, OSError, ConnectionClosed, InvalidHandshake) as error:
-                await self._back_off(self._why(error))
+                await self._back_off(self._why(error), patience_s(error))
 
     async def _one_connection(self) -> None:
         connection = await self._connect(self._url)
@@ -277,7 +277,7 @@ class Session:
                 raise FeedError(f"no frame from {self._venue} for {silence_s:g} s")
             await self._sleep_until(deadline_ns)
 
-    async def _back_off(self, reason: str) -> None:
+    async def _back_off(self, reason: str, least_s: float) -> None:
         # Full jitter: a venue that comes back is not hit by all its clients at once.
         now_ns = self._clock.now_ns()
         if self._state == "connected" and any(
@@ -285,7 +285,7 @@ class Session:
         ):
             self._attempts = 0
         longest_s = min(self._config.backoff_max_s, BACKOFF_BASE_S * 2 ** min(self._attempts, 30))
-        wait_ns = round(self._rng.uniform(0, longest_s) * NS)
+        wait_ns = round((least_s + self._rng.uniform(0, longest_s)) * NS)
         self._next_try_ns = max(now_ns + wait_ns, self._tried_ns + CONNECT_EVERY_NS)
         self._state, self._reason = "reconnecting", reason
         next_try_s = f"{(self._next_try_ns - now_ns) / NS:.1f}"

@@ -1,7 +1,9 @@
 """Prices, sizes and times as venues write them: text in, exact numbers out, or a `FeedError` that says why not."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
 from tapewatch.errors import FeedError
@@ -19,6 +21,29 @@ _SHIFT: tuple[int, ...] = tuple(10 ** (DECIMALS - decimals) for decimals in rang
 _NUMBER = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z")
 _END_NS = 2**63
+
+
+def seconds_to_wait(headers: Mapping[str, str]) -> float:
+    """Read how long somebody asks us to stay away: HTTP's ``Retry-After``, in seconds or as a date; 0: not at all.
+
+    A date is measured from the answer's own ``Date``, so that no clock of ours matters.
+
+    Examples
+    --------
+    >>> seconds_to_wait({"Retry-After": "7"}), seconds_to_wait({}), seconds_to_wait({"Retry-After": "soon"})
+    (7.0, 0.0, 0.0)
+    >>> now, then = "Wed, 01 Jul 2026 14:00:00 GMT", "Wed, 01 Jul 2026 14:01:30 GMT"
+    >>> seconds_to_wait({"Date": now, "Retry-After": then})
+    90.0
+    """
+    asked = headers.get("Retry-After", "").strip()
+    if asked.isascii() and asked.isdigit():
+        return float(asked[:NUMBER_MAX])
+    try:
+        wait = parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("Date", ""))
+    except (ValueError, TypeError):  # no date, or only one of the two says its time zone
+        return 0.0
+    return max(0.0, wait.total_seconds())
 
 
 def price_units(text: str) -> int:

@@ -23,7 +23,7 @@ from tapewatch.runtime.latency import Latency
 from tapewatch.runtime.pipeline import DETECTOR, POSITION, Pipeline, Prepared
 from tapewatch.runtime.recording import RECORDING, Recording
 from tapewatch.runtime.requests import LIMITS, Limits, answer
-from tapewatch.runtime.source import Position, Resume, RowSource, row_or_stop
+from tapewatch.runtime.source import Position, Resume, RowSource, row_or_stop, unwell
 from tapewatch.store.jsonl import JsonLines
 from tapewatch.store.records import Answer, Clock, Commit, Request
 from tapewatch.store.sql import Store
@@ -148,10 +148,7 @@ class Embedded:
             return "no row stored yet"
         if (late_ns := self._clock.monotonic_ns() - self._committed_at) > STALE_NS:
             return f"no commit for {late_ns / NS:.1f} s"
-        statuses = self.source.status().values()
-        if any(status.state in ("live", "ended") for status in statuses):
-            return None
-        return next((status.reason for status in statuses), "no lane yet")
+        return unwell(self.source.status())
 
     def stop(self) -> None:
         """Commit what has arrived, and end."""

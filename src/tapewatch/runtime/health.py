@@ -12,8 +12,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tapewatch import telemetry
+from tapewatch.runtime.source import Partly
 
 UNAVAILABLE = 503
+PARTLY = "partly ready"
+"""Status while some lanes are not live; who starts a process need not wait for those."""
 
 
 def application(describe: Callable[[], dict[str, Any]], trouble: Callable[[], str | None]) -> Starlette:
@@ -24,7 +27,7 @@ def application(describe: Callable[[], dict[str, Any]], trouble: Callable[[], st
     describe
         What ``/healthz`` tells: that we answer, and how far we have come.
     trouble
-        Why we are not ready; None when we are.
+        Why we are not ready, `Partly` where it concerns some lanes; None when we are.
     """
 
     async def healthz(_: Request) -> Response:
@@ -34,7 +37,8 @@ def application(describe: Callable[[], dict[str, Any]], trouble: Callable[[], st
         reason = trouble()
         if reason is None:
             return JSONResponse({"status": "ready"})
-        return JSONResponse({"status": "not ready", "reason": reason}, status_code=UNAVAILABLE)
+        status = PARTLY if isinstance(reason, Partly) else "not ready"
+        return JSONResponse({"status": status, "reason": reason}, status_code=UNAVAILABLE)
 
     async def metrics(_: Request) -> Response:
         telemetry.READY.set(trouble() is None)

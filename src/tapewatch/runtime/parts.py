@@ -17,6 +17,7 @@ from tapewatch.errors import ConfigError, FeedError, StoreError
 from tapewatch.model import SIMULATED
 from tapewatch.runtime import ports, postgres
 from tapewatch.runtime.broker import Broker
+from tapewatch.runtime.health import PARTLY
 from tapewatch.runtime.opening import TAPE
 from tapewatch.runtime.supervise import OURS
 from tapewatch.store.sql import Store
@@ -232,7 +233,7 @@ async def trouble(probe: str, home: Path, kafka: KafkaConfig) -> str | None:
     Returns
     -------
     str | None
-        Why it is not healthy; None when it is.
+        Why it is not healthy; None when it is, if only for some of its lanes.
     """
     if probe.startswith("kafka://"):
         config = msgspec.structs.replace(kafka, brokers=probe.removeprefix("kafka://"))
@@ -247,7 +248,8 @@ async def trouble(probe: str, home: Path, kafka: KafkaConfig) -> str | None:
     if answer.is_success:
         return None
     try:
-        return str(answer.json()["reason"])
+        said = answer.json()
+        return None if said["status"] == PARTLY else str(said["reason"])
     except (ValueError, KeyError, TypeError):
         return f"{probe} answers with {answer.status_code}"
 

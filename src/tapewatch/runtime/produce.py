@@ -23,7 +23,7 @@ from tapewatch.errors import ConfigError, before_it_runs
 from tapewatch.model import NS
 from tapewatch.runtime import opening, ports
 from tapewatch.runtime.process import LOOK_EVERY_S, Process, Say
-from tapewatch.runtime.source import Position, Resume, RowSource, row_or_stop
+from tapewatch.runtime.source import Position, Resume, RowSource, row_or_stop, unwell
 from tapewatch.store.records import Quarantined, Source
 
 BATCH_ROWS = 16_384
@@ -116,10 +116,10 @@ class Produce:
         }
 
     def trouble(self) -> str | None:
-        """Tell why rows do not reach the broker; None when they do."""
+        """Tell why rows do not come, or do not reach the broker; None when they do."""
         if self._sender.trouble is not None:
             return self._sender.trouble
-        return None if self.rows else "no row sent yet"
+        return unwell(self.source.status()) if self.rows else "no row sent yet"
 
     async def run(self) -> None:
         """Run until the source ends or somebody stops it.

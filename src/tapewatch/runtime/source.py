@@ -10,6 +10,9 @@ from tapewatch.detect.core import Ledger
 from tapewatch.model import Lane, Rows
 from tapewatch.store.records import FeedState, Quarantined, Source
 
+REASONS_MAX = 5
+"""Reasons that are told at once."""
+
 
 class LaneStatus(Struct, frozen=True):
     """How one lane's feed stands; times in ns on the source's clock, counts since the source was started.
@@ -29,6 +32,39 @@ class LaneStatus(Struct, frozen=True):
     duplicates: int = 0
     quarantined: int = 0
     reconnects: int = 0
+
+
+class Partly(str):
+    """Trouble of some lanes, while others are well."""
+
+    __slots__ = ()
+
+
+def unwell(statuses: Mapping[Lane, LaneStatus]) -> str | None:
+    """Say which lanes are not live and why, `Partly` where some are; None where all are, or have come to their end.
+
+    Examples
+    --------
+    >>> btc, eth = Lane("coinbase", "BTC-USD"), Lane("coinbase", "ETH-USD")
+    >>> unwell({btc: LaneStatus("live"), eth: LaneStatus("waiting", "connected, no frame yet")})
+    'ETH-USD: connected, no frame yet'
+    >>> unwell(dict.fromkeys((btc, eth), LaneStatus("reconnecting", "the connection was lost")))
+    'the connection was lost'
+    """
+    if not statuses:
+        return "no lane yet"
+    by_reason: dict[str, list[str]] = {}
+    for lane, status in statuses.items():
+        if status.state not in ("live", "ended"):
+            by_reason.setdefault(status.reason or status.state, []).append(lane.symbol)
+    told = [
+        reason if len(symbols) == len(statuses) or symbols[0] in reason else f"{', '.join(symbols)}: {reason}"
+        for reason, symbols in by_reason.items()
+    ]
+    more = len(told) - REASONS_MAX
+    words = "; ".join(told[:REASONS_MAX] + ([f"and {more} more"] if more > 0 else []))
+    ill = sum(len(symbols) for symbols in by_reason.values())
+    return None if not ill else Partly(words) if ill < len(statuses) else words
 
 
 class Position(Struct, frozen=True):
