@@ -8,7 +8,7 @@ from support.plans import of_sqlite, plans
 from support.telling import telling
 from support.views import BTC, NOW, anomaly, build, clock, feed_row, opened
 from tapewatch.model import NS
-from tapewatch.store.records import Commit
+from tapewatch.store.records import Commit, Source
 from tapewatch.store.sql import Store
 from tapewatch.view import marks
 from tapewatch.view.marks import Precision
@@ -103,6 +103,7 @@ def test_labels_as_lines_of_json(reader):
         "note": "a, said",
         "marked_ts": NOW,
         "told_by": ["phone"],  # the desk was not reached
+        "origin": "live",
     }
     assert lines[-2]["told_by"] == [], "held back"
 
@@ -111,6 +112,30 @@ def test_labels_as_csv(reader):
     rows = list(csv.DictReader(io.StringIO(marks.labels(reader, "csv").decode())))
     assert list(rows[0]) == list(marks.Labelled.__struct_fields__)
     assert (rows[-1]["note"], rows[-1]["told_by"], rows[-1]["label"]) == ("a, said", "phone", "true")
+
+
+@pytest.mark.parametrize(
+    ("source", "venue", "wall_ts", "origin"),
+    [
+        (Source("coinbase", "wss://feed"), "coinbase", NOW, "live"),
+        (Source("simulated", seed=7), "simulated", NOW, "simulated"),
+        (Source("tape", "/days/crash"), "coinbase", NOW + DAY_S * NS, "replay"),
+        (Source("tape", "/days/crash"), "coinbase", NOW, "replay"),
+        (Source("tape", "/days/demo"), "simulated", NOW + DAY_S * NS, "simulated replay"),
+        (Source("kafka", "cluster/topic"), "coinbase", NOW + 5, "live"),
+        (Source("kafka", "cluster/topic"), "coinbase", NOW + 2 * DAY_S * NS, "replay"),
+    ],
+    ids=str,
+)
+def test_a_label_says_where_its_data_came_from(tmp_path, source, venue, wall_ts, origin):
+    one = anomaly("a", ago_s=10, venue=venue)
+    at = clock(wall_ts=wall_ts)
+    reader = build(tmp_path / "x.db", Commit(at, changes=opened(one), feed=[feed_row(BTC)]), source=source)
+    with telling(tmp_path / "x.db") as told:
+        told.mark("a", "true")
+    (line,) = marks.labels(reader, "json").splitlines()
+    assert msgspec.json.decode(line)["origin"] == origin
+    reader.close()
 
 
 def test_no_database_has_no_labels(tmp_path):

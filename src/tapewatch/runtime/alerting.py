@@ -24,7 +24,7 @@ from tapewatch.runtime.process import Say
 from tapewatch.runtime.sender import Sender, Sending
 from tapewatch.runtime.watchdog import PAGE, Watchdog
 from tapewatch.store.outbox import Fresh, Kept, Outbox
-from tapewatch.store.records import Attempt, ChannelRow, Post, Source
+from tapewatch.store.records import Attempt, ChannelRow, Post, Source, origin
 from tapewatch.store.records import Clock as LanesClock
 from tapewatch.store.sight import Pulse
 from tapewatch.words import SEVERITIES
@@ -267,7 +267,8 @@ class _Session:
         return [self._post(message, now) for message in messages]  # in a thread: a long digest takes its time
 
     def _post(self, message: Message, now: int) -> Post:
-        where = origin(self._source, message, live=self._lanes.live)
+        venues = {alert.anomaly.venue for alert in message.alerts}
+        where = origin(self._source, SIMULATED if SIMULATED in venues else None, live=self._lanes.live)
         try:
             words = [] if message.kind == "health" else origin_words(where, message.at)
             letter = self._means.writer.write(replace(message, note=" ".join([*words, message.note]).strip()))
@@ -312,20 +313,6 @@ def _severity(message: Message) -> Severity | None:
     if message.kind == "health":
         return None if message.well else "high"
     return min((alert.anomaly.severity for alert in message.alerts), key=SEVERITIES.index)
-
-
-def origin(source: Source | None, message: Message, *, live: bool) -> Sequence[str]:
-    """Tell what keeps a message from being about a live market: "Simulated", "Replay", both or neither.
-
-    Parameters
-    ----------
-    live
-        The lanes live when we do: through Kafka, a tape is known by nothing else.
-    """
-    made_up = source is not None and (source.kind == SIMULATED or source.seed is not None)
-    made_up = made_up or any(alert.anomaly.venue == SIMULATED for alert in message.alerts)
-    replayed = not live or (source is not None and source.kind == "tape")
-    return [word for word, holds in (("Simulated", made_up), ("Replay", replayed)) if holds]
 
 
 def badge(where: Sequence[str]) -> str:

@@ -6,7 +6,6 @@ is a secret, and stands in no log and no error.
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
@@ -109,7 +108,9 @@ class Watchdog:
     channels, writer
         Of alerting, for what must be said without a database.
     clock
-        Wall time; `ticks` is the monotonic one, ns.
+        Moments and durations.
+    ticks
+        Instead of its durations, ns.
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class Watchdog:
         clock: Clock,
         say: Say,
         *,
-        ticks: Callable[[], int] = time.monotonic_ns,
+        ticks: Callable[[], int] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._watch = watch
@@ -130,7 +131,7 @@ class Watchdog:
         self._writer = writer
         self._clock = clock
         self._say = say
-        self._ticks = ticks
+        self._ticks = ticks or clock.monotonic_ns
         self._sleep = sleep
         self._looked: int | None = None
         self._called: int | None = None

@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from tapewatch.alert import Alert, DeliveryState, Letter, Mark, MessageKind, Occasion, Silence
-from tapewatch.model import NS, Anomaly, Bars, Change, Lane, Severity
+from tapewatch.model import NS, SIMULATED, Anomaly, Bars, Change, Lane, Severity
 
 QUARANTINE_KEPT = 10_000
 """Rows of quarantine that are kept; how many there ever were stand in `FeedRow.quarantined` and `Commit.unnamed`."""
@@ -98,6 +98,26 @@ class Clock(Struct, frozen=True):
         """
         passed = max(0, wall_ns - self.wall_ts)
         return self.now_ts + (passed if self.live else round(min(passed, FRESH_NS) * self.speed))
+
+
+def origin(source: Source | None, venue: str | None, *, live: bool) -> tuple[str, ...]:
+    """Tell what keeps something from being a live market's: "Simulated", "Replay", both or neither.
+
+    Parameters
+    ----------
+    venue
+        Of what is asked about; None: of several. A recording of a simulated market is known by nothing else.
+    live
+        The lanes live when we do: through Kafka, a tape is known by nothing else.
+
+    Examples
+    --------
+    >>> origin(Source("tape", "day"), "simulated", live=False), origin(Source("coinbase"), "coinbase", live=True)
+    (('Simulated', 'Replay'), ())
+    """
+    made_up = venue == SIMULATED or (source is not None and (source.kind == SIMULATED or source.seed is not None))
+    replayed = not live or (source is not None and source.kind == "tape")
+    return tuple(word for word, holds in (("Simulated", made_up), ("Replay", replayed)) if holds)
 
 
 class FeedRow(Struct, frozen=True):

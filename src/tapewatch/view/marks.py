@@ -22,7 +22,8 @@ from sqlalchemy import Connection, and_, select
 
 from tapewatch.alert import TOLD, Label, Mark
 from tapewatch.model import NS, Severity
-from tapewatch.store import schema
+from tapewatch.store import log, schema
+from tapewatch.store.records import origin
 from tapewatch.store.sql import Reader
 from tapewatch.view.export import Form
 
@@ -75,6 +76,8 @@ class Labelled(Struct, frozen=True):
     ----------
     told_by
         Channels that told of it, by name.
+    origin
+        "live", "simulated", "replay" or "simulated replay": what was marked on a tape is not what happened that day.
     """
 
     anomaly_id: str
@@ -87,6 +90,7 @@ class Labelled(Struct, frozen=True):
     note: str
     marked_ts: int
     told_by: tuple[str, ...]
+    origin: str
 
 
 def mark(conn: Connection, anomaly_id: str) -> Mark | None:
@@ -150,7 +154,16 @@ def _labelled(conn: Connection) -> list[Labelled]:
     columns = (A.id, A.venue, A.symbol, A.rule, A.severity, A.opened_ts, M.label, M.note, M.marked_ts)
     joined = select(*columns).select_from(_MARKED)
     rows = conn.execute(joined.where(M.label.is_not(None)).order_by(A.opened_ts, A.id))
-    return [Labelled(*row, told_by=tuple(sorted(told.get(row.id, ())))) for row in rows]
+    source, clock = log.source(conn), log.clock(conn)
+    live = clock is None or clock.live
+    return [
+        Labelled(
+            *row,
+            told_by=tuple(sorted(told.get(row.id, ()))),
+            origin=" ".join(origin(source, row.venue, live=live)).lower() or "live",
+        )
+        for row in rows
+    ]
 
 
 def _csv(found: list[Labelled]) -> bytes:
