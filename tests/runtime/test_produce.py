@@ -257,6 +257,9 @@ async def until(condition: Callable[[], bool], running: asyncio.Task[Any]) -> No
             await asyncio.sleep(0.005)
 
 
+REFUSED = "coinbase does not serve YFI-USD: YFI-USD is delisted"
+
+
 class Venue:
     """A live source as a capture is one: what nobody takes while it waits is skipped, and told as a gap.
 
@@ -269,6 +272,7 @@ class Venue:
     speed = 1.0
     ended: str | None = None
     room = 500
+    refuses = False
 
     def __init__(self) -> None:
         self.identity = Source("simulated", seed=1)
@@ -312,7 +316,8 @@ class Venue:
         return []
 
     def status(self) -> dict[Lane, LaneStatus]:
-        return {BTC: LaneStatus("live")}
+        refused = {Lane("coinbase", "YFI-USD"): LaneStatus("waiting", REFUSED)} if self.refuses else {}
+        return {BTC: LaneStatus("live"), **refused}
 
     def now_ns(self) -> int:
         return time.time_ns()
@@ -332,6 +337,10 @@ def test_what_a_live_source_misses_while_its_broker_is_away_becomes_a_gap(
         made = await asyncio.to_thread(Produce, config, venue, clock=SystemClock(), stopping=stopping)
         running = asyncio.create_task(made.run())
         await until(lambda: made.describe()["acknowledged"] > 500, running)
+        await until(lambda: made.trouble() is None, running)
+        venue.refuses = True
+        assert made.trouble() == REFUSED
+        venue.refuses = False
         broker.kill()
         await until(lambda: made.trouble() is not None and made.describe()["waiting"] >= 2_000, running)
         for _ in range(100):

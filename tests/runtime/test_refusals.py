@@ -127,6 +127,8 @@ async def test_who_is_refused_from_the_start_is_named_and_comes_back(
     async with bad_day(*troubles) as rig:
         await rig.go_on(while_it_lasts)
         assert rig.said[while_it_lasts] == f"coinbase does not serve ETH-USD: {words}"
+        heartbeats = "matches of" in words  # then it is not silent, and yet blind
+        assert (("ETH-USD", "silent_feed", "opened") in rig.anomalies) is not heartbeats
         assert len(rig.of("BTC-USD", Kind.TRADE)) > 0
         await rig.go_on(60)
     assert rig.said[59] is None
