@@ -1,6 +1,7 @@
 """From a change in the log to a receiver that has it: real databases, real channels, receivers on loopback."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from support.receivers import WebReceiver, answer, reset_after
 from support.tellers import EVERYTHING, Happening, channel, config, eventually, telling
 from tapewatch.errors import ConfigError
 from tapewatch.runtime.alert_requests import ask
+from tapewatch.store.records import Source
 from tapewatch.store.sql import Reader
 
 
@@ -51,6 +53,36 @@ async def test_an_anomaly_reaches_its_receiver_and_that_is_remembered(
     ((key, state, attempts),) = database.rows("SELECT key, state, attempts FROM messages")
     assert (request.headers["idempotency-key"], state, attempts) == (key, "sent", 1)
     assert database.rows("SELECT name, state, error FROM channels") == [("hook", "working", "")]
+
+
+@pytest.mark.parametrize(
+    ("source", "venue", "badge", "words"),
+    [
+        (Source("simulated", seed=7), "simulated", "[Simulated] ", "Simulated: no real market moved."),
+        (Source("kafka", "a/b", seed=7), "simulated", "[Simulated] ", "Simulated: no real market moved."),
+        (Source("kafka", "a/b"), "simulated", "[Simulated] ", "Simulated: no real market moved."),
+        (Source("tape", "day"), "kraken", "[Replay] ", r"Replay of \d{4}-\d\d-\d\d: nothing of this happens now."),
+        (Source("tape", "day"), "simulated", "[Simulated, Replay] ", "Simulated: no real market moved. Replay of "),
+        (Source("kafka", "a/b"), "coinbase", "▲", "◆"),
+        (Source("coinbase", "wss://feed"), "coinbase", "▲", "◆"),
+    ],
+    ids=str,
+)
+async def test_a_message_says_in_front_and_in_words_that_it_is_of_no_live_market(
+    tmp_path: Path, hook: WebReceiver, source: Source, venue: str, badge: str, words: str
+) -> None:
+    happening = Happening(tmp_path / "x.db", source, venue)
+    async with telling(tmp_path / "x.db", config(channel(hook.host))):
+        happening.open("DOGE-USD")
+        await asyncio.to_thread(hook.wait_for, 1)
+    happening.close()
+    (request,) = hook.requests
+    assert request.json["title"].startswith(badge)
+    assert re.match(words, request.json["message"])
+    said = request.json["title"] + request.json["message"]
+    assert [said.count(word) for word in ("Simulated", "Replay")] == [
+        2 * (word in badge) for word in ("Simulated", "Replay")
+    ]
 
 
 async def test_a_mail_brings_words_in_two_forms_and_the_chart_of_its_anomaly(

@@ -24,6 +24,7 @@ from tapewatch.store.records import Clock, Commit, Source
 from tapewatch.store.sql import Store
 
 PATIENCE_S = 30.0
+COINBASE = Source("coinbase", "wss://example.com")
 EVERYTHING = {"group_s": 0.0, "cool_down_s": 0.0, "budget_per_hour": 1_000_000}
 """Settings under which every alert is a message of its own, at once."""
 
@@ -31,8 +32,9 @@ EVERYTHING = {"group_s": 0.0, "cool_down_s": 0.0, "budget_per_hour": 1_000_000}
 class Happening:
     """The writer of a database: what a test lets happen, it commits with the clock of now."""
 
-    def __init__(self, db: str | Path) -> None:
-        self._store = Store.open(db, source=Source("coinbase", "wss://example.com"))
+    def __init__(self, db: str | Path, source: Source = COINBASE, venue: str = "coinbase") -> None:
+        self._store = Store.open(db, source=source)
+        self._venue = venue
         self._clock = SystemClock()
         self._ordinals: dict[Lane, int] = {}
         self._last: dict[str, Anomaly] = {}
@@ -54,7 +56,7 @@ class Happening:
         """Let an anomaly open now."""
         now, number = self._clock.now_ns(), self.told + 1
         found = anomaly(
-            number, Lane("coinbase", symbol), **{"opened_ts": now, "last_ts": now, "peak_ts": now, **fields}
+            number, Lane(self._venue, symbol), **{"opened_ts": now, "last_ts": now, "peak_ts": now, **fields}
         )
         self._last[found.id] = found
         self.commit(self._change("opened", found))
