@@ -14,13 +14,14 @@ from tapewatch.model import Anomaly, Severity
 Occasion = Literal["opened", "escalated", "ended"]
 """What happened to the anomaly."""
 
-Verdict = Literal["sent", "grouped", "digest", "cooling", "silenced", "held", "unrouted", "undelivered"]
+Verdict = Literal["sent", "grouped", "digest", "cooling", "small", "silenced", "held", "unrouted", "undelivered"]
 """How an alert ended.
 
 ``sent``: in a message about its symbol; ``grouped``: in one about several; ``digest``: in an hour's digest; each of
-these only once the receiver has accepted that message. ``cooling``, ``silenced``, ``held`` (the feed is abnormal
-itself), ``unrouted`` (the channel does not take it): judged, and not told. ``undelivered``: nobody took its message for
-a day.
+these only once the receiver has accepted that message. ``cooling`` (muted: the same was told lately), ``small`` (not
+large enough to be told alone), ``silenced``, ``held`` (the feed is abnormal itself), ``unrouted`` (the channel does not
+take it): judged, and not told. The next message counts all of these but the last, and names the largest.
+``undelivered``: nobody took its message for a day.
 """
 
 MessageKind = Literal["symbol", "market", "digest", "sample", "health"]
@@ -63,6 +64,34 @@ class Alert(Struct, frozen=True):
     message: int | None = None
 
 
+class HeldBack(Struct, frozen=True):
+    """What a channel was not told since its last message.
+
+    Attributes
+    ----------
+    since
+        Of that message, or of the first of them where there was none; ns by the lanes' clock.
+    count
+        How many alerts, for any reason.
+    silenced
+        How many of these a person wanted to hear nothing of.
+    largest
+        Of the others, the largest of each symbol and direction, the largest first; only some of them.
+    """
+
+    since: int
+    count: int
+    silenced: int
+    largest: tuple[Anomaly, ...]
+
+
+class Began(Struct, frozen=True, array_like=True):
+    """Where an event began on a lane: when, ns by the lanes' clock, and at which price in the quote currency."""
+
+    at: int
+    price: float
+
+
 class Message(Struct, frozen=True):
     """What one channel is to be told.
 
@@ -80,6 +109,12 @@ class Message(Struct, frozen=True):
         A sentence in front of it, e.g. why a digest; "" for none.
     well
         Of one about tapewatch itself: all is well again.
+    grown
+        Anomalies that an earlier message has told and that have grown much since, without a step of escalation.
+    held
+        What was held back since the last message; None: nothing.
+    began
+        Lane, as ``venue:symbol`` → where the event began on it.
     """
 
     number: int
@@ -91,6 +126,14 @@ class Message(Struct, frozen=True):
     earlier: tuple[str, ...] = ()
     note: str = ""
     well: bool = False
+    grown: tuple[Anomaly, ...] = ()
+    held: HeldBack | None = None
+    began: dict[str, Began] = {}
+
+    @property
+    def anomalies(self) -> list[Anomaly]:
+        """Each anomaly that it tells of once, as it stood last, in the order in which they appeared."""
+        return list({each.id: each for each in (*(alert.anomaly for alert in self.alerts), *self.grown)}.values())
 
 
 class Letter(Struct, frozen=True):

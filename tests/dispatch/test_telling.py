@@ -1,7 +1,8 @@
 from msgspec.structs import asdict
 
 from support.letters import AT, DASHBOARD, dollar_jump, fast_move, gap, grown, message, over, silence, stretch
-from tapewatch.dispatch.telling import NAMES_MAX, OTHERS_MAX, ROWS_MAX, Fact, Item, Page, Tally, page
+from tapewatch.dispatch.fields import Fact, Item, Page, Tally
+from tapewatch.dispatch.telling import NAMES_MAX, OTHERS_MAX, ROWS_MAX, page
 
 
 def test_every_field_is_described():

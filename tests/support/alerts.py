@@ -1,6 +1,8 @@
 """A market that a test tells in seconds: changes of anomalies for a desk, and what the desk makes of them."""
 
+import math
 from collections.abc import Sequence
+from itertools import groupby
 
 from msgspec.structs import replace
 
@@ -15,45 +17,78 @@ T0 = 1_760_130_000 * NS
 
 TERMS = Terms("phone")
 
+EVEN = Terms("phone", budget=1_000_000, follow_up_max_ns=10 * NS)
+"""No budget: whatever was told, ten seconds lie between two messages on one event."""
+
+LIMIT = 0.25
+"""What a move is measured by, in percent."""
+
 
 class Tape:
-    """Changes in the order in which they are told, each at a second after `T0`."""
+    """Changes in the order in which they are told, each at a second after `T0`.
+
+    A move is as many times its limit as its `size` says; of 8 times it is told however short a budget is.
+
+    Attributes
+    ----------
+    entries
+        The log.
+    lived
+        What happened, with its moment: anomalies as they stood then, and the entry of the log where there was one.
+    """
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self._open: dict[str, Anomaly] = {}
+        self.lived: list[tuple[int, Anomaly, Entry | None]] = []
+        self._now: dict[str, Anomaly] = {}
 
-    def opened(self, at_s: float, symbol: str = "BTC-USD", escalation: int = 0, **fields: object) -> str:
+    def opened(self, at_s: float, symbol: str = "BTC-USD", size: float = 8.0, **fields: object) -> str:
         """Open an anomaly, and return its id."""
-        found = anomaly(
-            len(self.entries) + 1,
-            Lane("coinbase", symbol),
-            opened_ts=T0 + round(at_s * NS),
-            escalation=escalation,
-            peak_observed=0.27 * 2**escalation,
-            **fields,
-        )
-        self._open[found.id] = found
-        return self._tell("opened", at_s, found)
+        at = T0 + round(at_s * NS)
+        moments = {"opened_ts": at, "reference_ts": at - 3 * NS, "peak_reference_ts": at - 3 * NS}
+        found = anomaly(len(self.entries) + 1, Lane("coinbase", symbol), **{**moments, **fields})
+        found = _of_size(found, at, size)
+        return self._tell("opened", at_s, replace(found, observed=found.peak_observed))
 
-    def escalated(self, at_s: float, ident: str, escalation: int) -> str:
-        """Let it reach so many steps."""
-        found = replace(self._open[ident], escalation=escalation, peak_observed=0.27 * 2**escalation)
-        self._open[ident] = found
-        return self._tell("escalated", at_s, found)
+    def escalated(self, at_s: float, ident: str, size: float) -> str:
+        """Let it reach a size, and say so."""
+        return self._tell("escalated", at_s, _of_size(self._now[ident], T0 + round(at_s * NS), size))
+
+    def grew(self, at_s: float, ident: str, size: float) -> None:
+        """Let it reach a size between two steps of which changes tell."""
+        at = T0 + round(at_s * NS)
+        self._now[ident] = _of_size(self._now[ident], at, size)
+        self.lived.append((at, self._now[ident], None))
 
     def ended(self, at_s: float, ident: str) -> str:
         """End it."""
-        return self._tell("ended", at_s, replace(self._open.pop(ident), ended_ts=T0 + round(at_s * NS)))
+        return self._tell("ended", at_s, replace(self._now[ident], ended_ts=T0 + round(at_s * NS)))
 
-    def silent(self, at_s: float, symbol: str = "BTC-USD") -> str:
+    def silent(self, at_s: float, symbol: str = "BTC-USD", steps: int = 0) -> str:
         """Let the lane's feed fall silent."""
-        return self.opened(at_s, symbol, rule="silent_feed", kind="feed", direction=None, unit="s")
+        feed = {"rule": "silent_feed", "kind": "feed", "direction": None, "unit": "s", "threshold": 5.0}
+        return self.opened(at_s, symbol, 2.0**steps, **feed)
 
     def _tell(self, kind: str, at_s: float, found: Anomaly) -> str:
-        change = Change(kind, T0 + round(at_s * NS), len(self.entries), found)  # type: ignore[arg-type]
-        self.entries.append(Entry(len(self.entries) + 1, change))
+        at = T0 + round(at_s * NS)
+        self._now[found.id] = found
+        entry = Entry(len(self.entries) + 1, Change(kind, at, len(self.entries), found))  # type: ignore[arg-type]
+        self.entries.append(entry)
+        self.lived.append((at, found, entry))
         return found.id
+
+
+def _of_size(found: Anomaly, at: int, size: float) -> Anomaly:
+    peak = size * found.threshold * (-1 if found.direction == "down" else 1)
+    steps = math.floor(math.log2(size))
+    return replace(
+        found,
+        size=size if found.kind == "market" else None,
+        peak_observed=peak,
+        escalation=max(found.escalation, steps),
+        peak_ts=at,
+        last_ts=at,
+    )
 
 
 class Seen:
@@ -63,19 +98,26 @@ class Seen:
         self.terms = terms or (TERMS,)
         self.desk = Desk(self.terms)
         self.silences = silences
+        self.standing: dict[str, Anomaly] = {}
         self.alerts: dict[tuple[int, str], Alert] = {}
         self.messages: list[Message] = []
         self.stored: dict[str, bytes] = {}
+        self._lived = 0
 
     def take(self, tape: Tape, now_s: float | None = None, until_s: float = 0) -> "Seen":
-        """Judge a tape, then let the time pass to `until_s`."""
+        """Judge what is new of a tape, moment by moment as it was lived, then let the time pass to `until_s`."""
         now = None if now_s is None else T0 + round(now_s * NS)
-        self.desk.take(tape.entries, self.silences, now)
+        new, self._lived = tape.lived[self._lived :], len(tape.lived)
+        for at, together in groupby(new, key=lambda each: each[0]):
+            self.desk.advance(at - 1, self.standing)
+            happened = list(together)
+            self.standing |= {found.id: found for _, found, _ in happened}
+            self.desk.take([entry for *_, entry in happened if entry], self.silences, now, self.standing)
         return self.pass_to(until_s)
 
     def pass_to(self, at_s: float) -> "Seen":
         """Let the time pass."""
-        self.desk.advance(T0 + round(at_s * NS))
+        self.desk.advance(T0 + round(at_s * NS), self.standing)
         return self.keep(self.desk.collect())
 
     def keep(self, decided: Decided) -> "Seen":
@@ -103,8 +145,27 @@ class Seen:
     def told(self) -> list[tuple[float, str, list[str]]]:
         """Second, kind and symbols of each message."""
         return [
-            ((message.at - T0) / NS, message.kind, [alert.anomaly.symbol for alert in message.alerts])
+            (
+                (message.at - T0) / NS,
+                message.kind,
+                [alert.anomaly.symbol for alert in message.alerts] + [each.symbol for each in message.grown],
+            )
             for message in self.messages
+        ]
+
+    def moments(self) -> list[float]:
+        """Second of each message."""
+        return [at_s for at_s, *_ in self.told()]
+
+    def sizes(self) -> list[list[float | None]]:
+        """How large each message says that its anomalies are."""
+        return [[each.size for each in message.anomalies] for message in self.messages]
+
+    def held(self) -> list[tuple[int, list[tuple[str, float | None]]] | None]:
+        """Tell what each message says was held back: how many, and the largest with their sizes."""
+        return [
+            None if each is None else (each.count, [(found.symbol, found.size) for found in each.largest])
+            for each in (message.held for message in self.messages)
         ]
 
     def verdicts(self, channel: str = "phone") -> list[str]:

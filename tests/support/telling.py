@@ -11,6 +11,7 @@ from tapewatch.alert import Alert, Letter, Mark, Occasion, Silence, Verdict
 from tapewatch.model import NS, Anomaly
 from tapewatch.store.outbox import Outbox
 from tapewatch.store.records import Attempt, ChannelRow, Decision, Post
+from tapewatch.words import SEVERITIES
 
 PHONE = ChannelRow("phone", "Slack", "high alone: all rules", "working", NOW - 7_200 * NS, NOW - 40 * NS)
 DESK = ChannelRow(
@@ -90,7 +91,8 @@ class Telling:
         ]
         anomalies, kind = [alert.anomaly for alert in alerts], "symbol" if len(idents) == 1 else "market"
         at = max(alert.at for alert in alerts)
-        post = Post(number, channel, kind, at, now - 30 * NS, letter(number, anomalies), anomalies[0].id)
+        worst = min((each.severity for each in anomalies), key=SEVERITIES.index)
+        post = Post(number, channel, kind, at, now - 30 * NS, letter(number, anomalies), worst, anomalies[0].id)
         self._commit(alerts=alerts, posts=[post])
         for tried, outcome in enumerate(outcomes, 1):
             accepted = outcome == "accepted"

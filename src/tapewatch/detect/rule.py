@@ -113,7 +113,8 @@ class Rule(NamedTuple):
 
     `defaults` maps symbol patterns to parameters, None where the rule is not armed; the last pattern
     that matches a symbol wins; `limit` says one in a few words, and `window` how long it looks back, in ns (None: a
-    feed rule, which does not). `unit` is "percent", "s", "trades", or "" for the quote currency.
+    feed rule, which does not). `told_from` is the size from which an anomaly is told alone: 2 where the limit is
+    reached many times a day. `unit` is "percent", "s", "trades", or "" for the quote currency.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Rule(NamedTuple):
     about: str
     example: str
     avoid: str
+    told_from: float = 2.0
 
     def fresh(self) -> RuleState:
         """Build the state of a lane that has seen nothing."""

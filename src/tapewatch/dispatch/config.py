@@ -23,6 +23,7 @@ Patterns = tuple[Annotated[str, Meta(min_length=1)], ...]
 Budget = Annotated[int, Meta(ge=1, le=1_000_000)]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 Seconds = Annotated[float, Meta(ge=0, le=604_800)]
+Size = Annotated[float, Meta(ge=1, le=1_000_000)]
 
 
 DASHBOARD_URL: Final = "http://127.0.0.1:8710"
@@ -44,7 +45,7 @@ class ChannelConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Patterns with ``*`` and ``?``; empty: all.
     chart
         None: where its service takes pictures, but not to a webhook, whose reader is a program.
-    budget_per_hour, cool_down_s
+    budget_per_hour, cool_down_s, min_size
         None: as in the section.
     """
 
@@ -60,6 +61,7 @@ class ChannelConfig(Struct, frozen=True, forbid_unknown_fields=True):
     chart: Annotated[bool | None, Meta(description="Send a picture along; default: where the service takes one")] = None
     budget_per_hour: Annotated[Budget | None, Meta(description="Its own budget")] = None
     cool_down_s: Annotated[Seconds | None, Meta(description="Its own cool-down")] = None
+    min_size: Annotated[Size | None, Meta(description="Its own least size")] = None
 
     def __post_init__(self) -> None:
         if NAME.fullmatch(self.name) is None:
@@ -132,14 +134,26 @@ class AlertsConfig(Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(description="Where the dashboard is, for links in messages; empty: no links")
     ] = DASHBOARD_URL
     templates: Annotated[str | None, Meta(description="Folder of templates that replace ours")] = None
-    group_s: Annotated[Seconds, Meta(description="What opens within so long is one event; 0: each alone")] = 10.0
-    follow_up_max_s: Annotated[Seconds, Meta(description="Longest time between two updates on one event")] = 120.0
-    cool_down_s: Annotated[Seconds, Meta(description="Quiet of a rule on a symbol after it was told")] = 3_600.0
+    min_size: Annotated[
+        Size | None,
+        Meta(description="Times its limit that a move must reach to be told alone; default: each rule's own, 2 or 1"),
+    ] = None
+    group_s: Annotated[
+        Seconds, Meta(description="Least time between two messages on one event, of a whole budget; 0: each alone")
+    ] = 10.0
+    follow_up_max_s: Annotated[Seconds, Meta(description="The same when the budget is spent")] = 300.0
+    cool_down_s: Annotated[
+        Seconds, Meta(description="How long a rule is muted on a symbol and in a direction after it was told")
+    ] = 3_600.0
+    mute_halving_s: Annotated[
+        Seconds,
+        Meta(description="In so long halves what a move must exceed to break through; at first twice as large"),
+    ] = 180.0
     budget_per_hour: Annotated[
-        Budget, Meta(description="Messages of a channel in a clock hour; a million is no limit")
+        Budget, Meta(description="Messages of a channel in an hour, from which they become rare; a million is no limit")
     ] = 10
     unbudgeted_step: Annotated[
-        int, Meta(ge=1, le=64, description="Escalations of so many steps and more break the budget")
+        int, Meta(ge=1, le=64, description="Moves of so many doublings of their limit are told however short it is")
     ] = 3
     keep_trying_s: Annotated[
         float, Meta(gt=0, le=2_592_000, description="How long a message is tried that nobody takes")

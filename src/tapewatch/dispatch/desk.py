@@ -5,35 +5,21 @@ what it decided, so that a killed process goes on as if nothing had happened.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import msgspec
 from msgspec.structs import replace
 
-from tapewatch.alert import Alert, Message, MessageKind, Silence
-from tapewatch.dispatch.memory import VERSION, ChannelMemory, Group, Memory
-from tapewatch.dispatch.piles import MOST, Piles
-from tapewatch.dispatch.stages import Scene, Terms, Told, judge, lane_of
+from tapewatch.alert import Alert, Message, Silence
+from tapewatch.dispatch.conversation import Conversation
+from tapewatch.dispatch.memory import VERSION, ChannelMemory, Memory, Standing
+from tapewatch.dispatch.piles import Piles
+from tapewatch.dispatch.stages import Terms
 from tapewatch.errors import SnapshotError
-from tapewatch.figures import clock, day_clock, duration, number
-from tapewatch.model import NS, Change
+from tapewatch.model import Change
 
-GATHER_NS = NS // 2
-"""How long the second symbol of an event waits for a third; the first one waits for nobody."""
-
-LEAP = 2
-"""Steps of escalation above what an event has told that do not wait for its next update: four times as far."""
-
-HOUR_NS = 3_600 * NS
-
-HOURS = 24
-"""Clock hours before and behind the last message's whose budgets are remembered: lanes need not keep step."""
-
-MAIN = ""
+MAIN: Final = ""
 """Name of the snapshot's first page."""
-
-DIGEST = "digest"
-"""What waits for a channel's next digests, beside what waits for updates on its events."""
 
 
 class Entry(NamedTuple):
@@ -73,14 +59,15 @@ class Desk:
 
     def __init__(self, terms: Sequence[Terms], memory: Memory | None = None, piles: Piles | None = None) -> None:
         self._memory = memory or Memory()
-        self._terms = {each.channel: each for each in terms}
         self._alerts: dict[tuple[int, str], Alert] = {}
         self._messages: list[Message] = []
         self._piles = piles or Piles({})
-        for name in [name for name in self._memory.channels if name not in self._terms]:
-            self._close(name, self._memory.channels.pop(name))
-        for name in self._terms:
-            self._memory.channels.setdefault(name, ChannelMemory())
+        wanted = {each.channel for each in terms}
+        for name in [name for name in self._memory.channels if name not in wanted]:
+            self._conversation(Terms(name), self._memory.channels.pop(name)).close()
+        self._conversations = [
+            self._conversation(each, self._memory.channels.setdefault(each.channel, ChannelMemory())) for each in terms
+        ]
 
     @classmethod
     def restore(cls, terms: Sequence[Terms], snapshot: Mapping[str, bytes]) -> Self:
@@ -114,11 +101,21 @@ class Desk:
     @property
     def next(self) -> int | None:
         """When something is due by itself, ns by the lanes' clock; None: nothing waits."""
-        moments = [group.next for each in self._memory.channels.values() for group in each.groups.values()]
-        moments += [each.digest_at for each in self._memory.channels.values() if each.digest_at is not None]
-        return min(moments, default=None)
+        moments = (each.memory.next for each in self._conversations)
+        return min((moment for moment in moments if moment is not None), default=None)
 
-    def take(self, entries: Iterable[Entry], silences: Sequence[Silence], now: int | None = None) -> None:
+    @property
+    def watched(self) -> set[str]:
+        """Ids of the anomalies whose standing matters when something is told."""
+        return {ident for each in self._conversations for ident in each.watched()}
+
+    def take(
+        self,
+        entries: Iterable[Entry],
+        silences: Sequence[Silence],
+        now: int | None = None,
+        standing: Standing | None = None,
+    ) -> None:
         """Judge changes of the log, in the order in which they happened; what was taken before is left alone.
 
         The log keeps the order of each lane; lanes that were detected together stand in it one after the other.
@@ -127,29 +124,35 @@ class Desk:
         ----------
         now
             The lanes' clock, ns; None: whenever the changes happened.
+        standing
+            Anomalies as they stand now; only what has grown beyond its last change matters.
         """
         new = [entry for entry in entries if entry.seq > self._memory.position]
         self._memory.position = max((entry.seq for entry in new), default=self._memory.position)
         for entry in sorted(new, key=lambda entry: (entry.change.at, entry.seq)):
-            self._turn(entry.change.at - 1)
+            self.advance(entry.change.at - 1, standing)
             self._note_feed(entry.change)
-            for name, terms in self._terms.items():
-                self._judge(self._memory.channels[name], terms, entry, silences, now)
+            for each in self._conversations:
+                if not each.terms.group_ns:  # what came at the same moment is a message of its own
+                    each.turn(entry.change.at, entry.change.at, standing or {})
+                each.take(entry.seq, entry.change, silences, self._memory.ill, now)
 
     def skip(self, seq: int) -> None:
         """Pass over what could not be read, up to a change of the log."""
         self._memory.position = max(self._memory.position, seq)
 
-    def advance(self, now: int) -> None:
-        """Tell what is due at a moment, ns by the lanes' clock."""
-        self._turn(now)
+    def advance(self, now: int, standing: Standing | None = None) -> None:
+        """Tell what is due until a moment, ns by the lanes' clock, in the order in which it was due."""
+        while (moment := self.next) is not None and moment <= now:
+            for each in self._conversations:
+                each.turn(moment, now, standing or {})
 
     def announce(self, at: int, text: str, *, well: bool, but: Collection[str] = ()) -> None:
         """Tell all channels but some of tapewatch itself, whatever their budgets; `at` is ns by the lanes' clock."""
-        for channel in self._terms:
+        for each in self._conversations:
+            channel = each.terms.channel
             if channel not in but:
-                self._memory.number += 1
-                self._messages.append(Message(self._memory.number, channel, "health", at, (), note=text, well=well))
+                self._send(Message(0, channel, "health", at, (), note=text, well=well))
 
     def collect(self) -> Decided:
         """Hand over what was decided."""
@@ -157,136 +160,17 @@ class Desk:
         self._alerts, self._messages = {}, []
         return decided
 
-    def _judge(
-        self, channel: ChannelMemory, terms: Terms, entry: Entry, silences: Sequence[Silence], now: int | None
-    ) -> None:
-        change = entry.change
-        if change.change == "ended" and not terms.ends:
-            channel.named.pop(change.anomaly.id, None)
-            return
-        alert = Alert(entry.seq, terms.channel, change.change, change.at, change.anomaly)
-        _cool(channel.told, lane_of(alert), alert.at - terms.cool_down_ns)
-        alert = judge(alert, Scene(terms, silences, self._memory.ill, channel.told, channel.named, now))
-        if change.change == "ended":
-            channel.named.pop(change.anomaly.id, None)
-        if alert.verdict is not None:
-            self._decide(alert)
-            return
-        if change.change != "ended":
-            told = channel.told.setdefault(lane_of(alert), {})
-            told[alert.anomaly.rule] = Told(alert.at, alert.anomaly.escalation)
-            channel.named[alert.anomaly.id] = alert.at
-        if now is not None and now - alert.at > terms.late_ns:
-            self._put_off_late(channel, terms, alert, now)
-        elif (
-            change.change == "ended"
-            and channel.digest_at
-            and self._piles.holds(_pile(terms.channel, DIGEST), alert.anomaly.id)
-        ):
-            self._put_off(channel, terms, [alert], channel.digest_at, "with what it is about")
-        elif terms.group_ns == 0:
-            self._tell(channel, terms, alert.at, [alert])
-        else:
-            self._gather(channel, terms, alert)
+    def _conversation(self, terms: Terms, memory: ChannelMemory) -> Conversation:
+        return Conversation(terms, memory, self._piles, self._decide, self._send)
 
-    def _gather(self, channel: ChannelMemory, terms: Terms, alert: Alert) -> None:
-        event: str = alert.anomaly.kind
-        if alert.occasion == "ended" and not self._piles.holds(_pile(terms.channel, event), alert.anomaly.id):
-            event = f"{event} over"
-        group = channel.groups.get(event)
-        if group is None or alert.at < group.began - HOUR_NS:  # a clock that was set back must not hold it up
-            group = Group(alert.at, alert.at, alert.at + terms.group_ns, terms.group_ns)
-            channel.groups[event] = group
-        market_wide = len(group.lanes) > 1 and alert.at <= group.began + terms.group_ns
-        another = alert.occasion == "opened" and lane_of(alert) not in group.lanes and not market_wide
-        if another or (alert.occasion != "ended" and alert.anomaly.escalation >= group.reached + LEAP):
-            group.hurry(alert.at + GATHER_NS)
-        before = self._piles.add(_pile(terms.channel, event), alert)
-        when = f"told with its event at {clock(group.next)}"
-        late = f"told with a later update on its event: {number(before, 0)} wait before it"
-        self._decide(replace(alert, reason=when if before < MOST else late))
-
-    def _turn(self, now: int) -> None:
-        # Everything that is due until a moment, in the order in which it was due.
-        while (moment := self.next) is not None and moment <= now:
-            for name, terms in self._terms.items():
-                channel = self._memory.channels[name]
-                for event in [event for event, group in channel.groups.items() if group.next <= moment]:
-                    self._update(channel, terms, event, moment)
-                if channel.digest_at is not None and channel.digest_at <= moment:
-                    self._send_digest(channel, terms, channel.digest_at, now)
-
-    def _update(self, channel: ChannelMemory, terms: Terms, event: str, moment: int) -> None:
-        group = channel.groups[event]
-        waiting, group.due = self._piles.take(_pile(terms.channel, event)), None
-        if waiting:
-            self._tell(channel, terms, moment, waiting, group)
-        if moment < group.update_at:
-            return
-        if not waiting:
-            del channel.groups[event]
-            return
-        group.span = max(group.span, min(2 * group.span, terms.follow_up_max_ns))
-        group.update_at = moment + group.span
-
-    def _tell(
-        self, channel: ChannelMemory, terms: Terms, at: int, alerts: list[Alert], group: Group | None = None
-    ) -> None:
-        hour = at // HOUR_NS
-        channel.spent = {each: count for each, count in channel.spent.items() if abs(each - hour) <= HOURS}
-        spent = channel.spent.get(hour, 0)
-        free = any(alert.occasion != "ended" and alert.anomaly.escalation >= terms.free_step for alert in alerts)
-        if spent >= terms.budget and not free:
-            self._put_off(channel, terms, alerts, (hour + 1) * HOUR_NS, "over the budget")
-            return
-        channel.spent[hour] = spent + 1
-        group = group or Group(at, None, at, 0)
-        lanes = {lane_of(alert) for alert in alerts}
-        moved = {lane_of(alert) for alert in alerts if alert.occasion != "ended"}
-        earlier = [lane for lane in group.lanes if lane not in lanes]
-        second = len(group.lanes) == 1 and bool(earlier) and bool(moved)  # which makes the event market-wide
-        market = len(lanes) > 1 or second
-        about = f", about {len(lanes) + len(earlier)} symbols" if market else ""
-        symbols = tuple(lane.partition(":")[2] for lane in earlier) if market else ()
-        told = {"update": group.messages > 0, "earlier": symbols}
-        self._send("market" if market else "symbol", terms.channel, at, alerts, about, **told)
-        group.messages += 1
-        group.lanes = sorted({*group.lanes, *moved})
-        group.reached = max(group.reached, *(alert.anomaly.escalation for alert in alerts))
-
-    def _put_off_late(self, channel: ChannelMemory, terms: Terms, alert: Alert, now: int) -> None:
-        # One digest at once, and then one an hour: who catches up with a lot finds it bit by bit.
-        lately = channel.late_at is not None and channel.late_at <= now < channel.late_at + HOUR_NS
-        if channel.late_at != now and not lately:
-            channel.late_at = now
-        at = now + GATHER_NS if channel.late_at == now else (now // HOUR_NS + 1) * HOUR_NS
-        self._put_off(channel, terms, [alert], at, "late")
-
-    def _put_off(self, channel: ChannelMemory, terms: Terms, alerts: list[Alert], at: int, why: str) -> None:
-        channel.digest_at = at if channel.digest_at is None else min(channel.digest_at, at)
-        for alert in alerts:
-            full = self._piles.add(_pile(terms.channel, DIGEST), alert) // MOST
-            due = (channel.digest_at // HOUR_NS + full) * HOUR_NS if full else channel.digest_at
-            told = day_clock(due, alert.at)[: -len(":00")]
-            self._decide(replace(alert, reason=f"{why}: for the digest of {told}"))
-
-    def _send_digest(self, channel: ChannelMemory, terms: Terms, at: int, now: int) -> None:
-        alerts = self._piles.take(_pile(terms.channel, DIGEST))
-        left = self._piles.count(_pile(terms.channel, DIGEST))
-        channel.digest_at = (now // HOUR_NS + 1) * HOUR_NS if left else None
-        age_s = (now - min(alert.at for alert in alerts)) / NS
-        notes = [f"This goes back {duration(age_s)}."] if age_s > (terms.late_ns + HOUR_NS) / NS else []
-        notes += [f"{number(left, 0)} more in the next digests, one an hour."] if left else []
-        about = f": the digest of {clock(at, '%H:%M')}"
-        self._send("digest", terms.channel, at, alerts, about, note=" ".join(notes))
-
-    def _send(self, kind: MessageKind, channel: str, at: int, alerts: list[Alert], about: str, **told: Any) -> None:
+    def _send(self, message: Message) -> None:
+        # The reasons of its alerts say what it is about; its number comes in front.
         self._memory.number += 1
+        number = self._memory.number
         named = tuple(
-            replace(alert, message=self._memory.number, reason=f"in message {self._memory.number}{about}")
-            for alert in alerts
+            replace(alert, message=number, reason=f"in message {number}{alert.reason}") for alert in message.alerts
         )
-        self._messages.append(Message(self._memory.number, channel, kind, at, named, **told))
+        self._messages.append(replace(message, number=number, alerts=named))
         for alert in named:
             self._decide(alert)
 
@@ -305,22 +189,3 @@ class Desk:
             lane[anomaly.id] = anomaly.rule
         if not lane:
             del self._memory.ill[name]
-
-    def _close(self, name: str, channel: ChannelMemory) -> None:
-        for pile in [_pile(name, event) for event in (*channel.groups, DIGEST)]:
-            while alerts := self._piles.take(pile):
-                for alert in alerts:
-                    self._decide(
-                        replace(alert, verdict="undelivered", reason="its channel was removed before it was told")
-                    )
-
-
-def _pile(channel: str, event: str) -> str:
-    return f"/{channel}/{event}"
-
-
-def _cool(told: dict[str, dict[str, Told]], lane: str, past: int) -> None:
-    # Forget what has cooled down, by the lane's own clock.
-    recent = {rule: each for rule, each in told.pop(lane, {}).items() if each.at > past}
-    if recent:
-        told[lane] = recent

@@ -37,13 +37,8 @@ Line = Sequence[Anomaly]
 """One line of a list: anomalies of one symbol, or one silence of many; the first of them stands for all."""
 
 
-def grouped(anomalies: Sequence[Anomaly], *, past: bool = False) -> list[Line]:
+def grouped(anomalies: Sequence[Anomaly]) -> list[Line]:
     """Put together what a list tells in one line: a symbol's market anomalies, its gaps, the silence of a venue.
-
-    Parameters
-    ----------
-    past
-        The list looks back: what is over counts as much as what is open, and the largest stands for all.
 
     Returns
     -------
@@ -55,9 +50,8 @@ def grouped(anomalies: Sequence[Anomaly], *, past: bool = False) -> list[Line]:
         silent = each.rule == "silent_feed"
         key = (each.rule, each.venue) if silent else (each.kind, each.venue, each.symbol)
         groups.setdefault(key, []).append(each)
-    if past:
-        for members in groups.values():
-            members.sort(key=lambda each: (SEVERITIES.index(each.severity), -extent(each)))
+    for members in groups.values():
+        members.sort(key=lambda each: (SEVERITIES.index(each.severity), -extent(each)))
     return sorted(groups.values(), key=lambda members: (_part(members[0]), -extent(members[0])))
 
 
@@ -195,7 +189,7 @@ def _gap(anomaly: Anomaly, name: str) -> str:
 
 def _digest(message: Message, anomalies: Sequence[Anomaly], named: Named) -> str:
     lanes = {(each.venue, each.symbol) for each in anomalies}
-    largest = grouped(anomalies, past=True)[0][0]
+    largest = grouped(anomalies)[0][0]
     since, until = span(message)
     counted = count_words(len(anomalies), "anomaly")
     told = f"Digest {since}–{until}: {counted}"

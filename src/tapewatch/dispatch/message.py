@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from tapewatch.alert import Letter, Message
 from tapewatch.dispatch.examples import examples
+from tapewatch.dispatch.fields import Page
 from tapewatch.dispatch.stationery import (
     FORMATS,
     NAMES,
@@ -27,7 +28,8 @@ from tapewatch.dispatch.stationery import (
     refusals,
     render,
 )
-from tapewatch.dispatch.telling import Page, last_of, leading, page
+from tapewatch.dispatch.telling import leading, page
+from tapewatch.dispatch.totals import Spans, nowhere
 from tapewatch.figures import clock, day_clock
 from tapewatch.model import Anomaly
 
@@ -42,14 +44,14 @@ def lead(message: Message) -> Anomaly:
 
     The chart that goes with the message is of this one. The message tells of one at least.
     """
-    assert message.alerts, "a message without alerts has no lead"
-    return leading(message.kind, last_of(message.alerts))
+    assert message.anomalies, "a message that tells of nothing has no lead"
+    return leading(message.kind, message.anomalies)
 
 
 class Writer:
     """Writes letters.
 
-    A template gets the fields of `telling.Page` by their names, such as ``{{ subject }}`` or ``{{ lead.move }}``; what
+    A template gets the fields of `fields.Page` by their names, such as ``{{ subject }}`` or ``{{ lead.move }}``; what
     it puts in is escaped for its format, HTML or Markdown, by itself. All templates, ours and theirs, are tried first,
     with examples of every kind, so that a mistake is found before there is something to tell.
 
@@ -79,20 +81,20 @@ class Writer:
                 with refusals(form.format(message.kind)):
                     render(self._templates, form.format(message.kind), page(message, self._dashboard))
 
-    def write(self, message: Message) -> Letter:
-        """Write a message.
+    def write(self, message: Message, spans: Spans = nowhere) -> Letter:
+        """Write a message; `spans` knows what has traded.
 
         A person's template that fails on it gives way to ours, with a sentence that says so: no alert is lost to its
         looks.
         """
-        said = page(message, self._dashboard)
+        said = page(message, self._dashboard, spans)
         parts = {part: self._part(form.format(message.kind), said) for part, form in FORMATS.items()}
         subject = " ".join(parts["subject"].split())[:SUBJECT_MAX] or said.subject
         return Letter(_key(message), subject, parts["text"], parts["markdown"], parts["html"])
 
     def bare(self, message: Message) -> Letter:
         """Write the least about a message that cannot be written as others: no alert is lost to its words."""
-        anomalies = last_of(message.alerts)
+        anomalies = message.anomalies
         lines = [f"{each.symbol} {each.rule} {each.id}" for each in anomalies]
         names = ", ".join(sorted({each.symbol for each in anomalies}))
         text = "\n".join([*lines, "tapewatch could not word this alert; its log says why.", self._dashboard])
@@ -136,7 +138,10 @@ class Writer:
 
 
 def _key(message: Message) -> str:
-    alerts = [(each.anomaly.id, each.occasion, each.anomaly.escalation) for each in message.alerts]
+    alerts: list[tuple[str, str, float]] = [
+        (each.anomaly.id, each.occasion, each.anomaly.escalation) for each in message.alerts
+    ]
+    alerts += [(each.id, "grown", each.peak_observed) for each in message.grown]
     # What names nothing: only its moment, and what it says, tell it from another one.
     text = msgspec.json.encode([message.channel, message.kind, alerts or (message.at, message.note)])
     return blake2b(text, digest_size=16).hexdigest()

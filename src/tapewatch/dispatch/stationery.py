@@ -33,7 +33,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from tapewatch.alert import MessageKind
-from tapewatch.dispatch.telling import Item, Page
+from tapewatch.dispatch.fields import Item, Page
 from tapewatch.errors import ConfigError
 
 KINDS: Final[tuple[MessageKind, ...]] = ("symbol", "market", "digest", "sample", "health")

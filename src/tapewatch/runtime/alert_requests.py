@@ -21,8 +21,8 @@ from tapewatch.dispatch.phrases import plain
 from tapewatch.errors import StoreError
 from tapewatch.figures import clock, duration
 from tapewatch.model import NS, Severity
-from tapewatch.store.outbox import Fresh, Outbox
-from tapewatch.store.records import Answer, Clock, Decision, Request
+from tapewatch.store.outbox import Outbox
+from tapewatch.store.records import Answer, Clock, Decision, Fresh, Request
 from tapewatch.store.sql import Reader
 from tapewatch.store.values import Values
 

@@ -16,15 +16,16 @@ from tapewatch.dispatch.desk import Desk, Entry
 from tapewatch.dispatch.memory import Memory
 from tapewatch.dispatch.message import Writer, lead
 from tapewatch.dispatch.stages import Terms
+from tapewatch.dispatch.totals import Span
 from tapewatch.errors import ConfigError, DatabaseAwayError, SnapshotError
 from tapewatch.figures import clock, duration
-from tapewatch.model import NS, SIMULATED, Severity
+from tapewatch.model import NS, SIMULATED, Anomaly, Severity
 from tapewatch.runtime.alert_requests import Asked, answer_all, decided
 from tapewatch.runtime.process import Say
 from tapewatch.runtime.sender import Sender, Sending
 from tapewatch.runtime.watchdog import PAGE, Watchdog
-from tapewatch.store.outbox import Fresh, Kept, Outbox
-from tapewatch.store.records import Attempt, ChannelRow, Post, Source, origin
+from tapewatch.store.outbox import Outbox
+from tapewatch.store.records import Attempt, ChannelRow, Fresh, Kept, Post, Source, origin
 from tapewatch.store.records import Clock as LanesClock
 from tapewatch.store.sight import Pulse
 from tapewatch.words import SEVERITIES
@@ -63,6 +64,8 @@ class Means(NamedTuple):
         Each with what is routed to it, for a person.
     chart_of
         Draws the chart of an anomaly of an outbox's database, by its id.
+    traded
+        Reads what a lane of an outbox's database has traded, as `totals.Spans` does.
     watchdog
         Looks whether tapewatch itself is well.
     """
@@ -72,6 +75,7 @@ class Means(NamedTuple):
     terms: Sequence[Terms]
     writer: Writer
     chart_of: Callable[[Outbox, str], bytes | None]
+    traded: Callable[[Outbox, str, int, int], Span | None]
     clock: Clock
     say: Say
     keep_trying_s: float
@@ -216,14 +220,14 @@ class _Session:
 
     async def _look(self) -> bool:
         before, now = self._desk.position, self._means.clock.now_ns()
-        fresh, asked = await self._in_thread(partial(self._read, before, now))
+        fresh, asked, standing = await self._in_thread(partial(self._read, before, now))
         behind = fresh.behind > 0
         telemetry.ALERTS_BEHIND.set(fresh.behind)
         entries = [Entry(seq, change) for seq, change in fresh.changes]
-        self._desk.take(entries, fresh.silences, self._present_ns if self._lanes.live else None)
+        self._desk.take(entries, fresh.silences, self._present_ns if self._lanes.live else None, standing)
         self._desk.skip(fresh.read)
         if fresh.clock is not None and not behind:
-            self._desk.advance(self._due())
+            self._desk.advance(self._due(), standing)
         notices = await self._in_thread(partial(self._means.watchdog.look, self._outbox, fresh, self._standing))
         for notice in notices:
             self._desk.announce(self._lanes_ns, notice.text, well=notice.well, but=notice.but)
@@ -243,7 +247,7 @@ class _Session:
                 telemetry.ALERTS.labels(alert.channel, alert.verdict).inc()
         return behind
 
-    def _read(self, after: int, now: int) -> tuple[Fresh, Asked]:
+    def _read(self, after: int, now: int) -> tuple[Fresh, Asked, dict[str, Anomaly]]:
         fresh = self._outbox.fresh(after, self._batch)
         self._source = fresh.source
         if fresh.clock is not None:
@@ -254,7 +258,15 @@ class _Session:
             self._lanes_ns = fresh.clock.lanes_ns(wall_ns)
             behind = fresh.source is not None and fresh.source.kind == "kafka"
             self._present_ns = wall_ns if behind else self._lanes_ns
-        return fresh, answer_all(self._outbox, fresh, self._lanes_ns, now, tuple(self._senders))
+        asked = answer_all(self._outbox, fresh, self._lanes_ns, now, tuple(self._senders))
+        return fresh, asked, self._as_they_stand(fresh)
+
+    def _as_they_stand(self, fresh: Fresh) -> dict[str, Anomaly]:
+        # Read only where something may be told: what happens, and what is due.
+        due = self._desk.next
+        if not fresh.changes and (due is None or due > self._due()):
+            return {}
+        return self._outbox.standing({change.anomaly.id for _, change in fresh.changes} | self._desk.watched)
 
     def _due(self) -> int:
         # What is due must come even where a tape stands still, and the lanes' clock with it.
@@ -271,8 +283,9 @@ class _Session:
         where = origin(self._source, SIMULATED if SIMULATED in venues else None, live=self._lanes.live)
         try:
             words = [] if message.kind == "health" else origin_words(where, message.at)
-            letter = self._means.writer.write(replace(message, note=" ".join([*words, message.note]).strip()))
-            first = lead(message).id if message.alerts and message.kind != "digest" else None
+            said = replace(message, note=" ".join([*words, message.note]).strip())
+            letter = self._means.writer.write(said, partial(self._means.traded, self._outbox))
+            first = lead(message).id if message.anomalies and message.kind != "digest" else None
         except Exception as error:  # noqa: BLE001  # whatever an anomaly holds, one that cannot be worded stops no other
             telemetry.log(telemetry.UNWORDED, message=message.number, error=error)
             letter, first = self._means.writer.bare(message), None
@@ -312,7 +325,7 @@ class _Session:
 def _severity(message: Message) -> Severity | None:
     if message.kind == "health":
         return None if message.well else "high"
-    return min((alert.anomaly.severity for alert in message.alerts), key=SEVERITIES.index)
+    return min((each.severity for each in message.anomalies), key=SEVERITIES.index)
 
 
 def badge(where: Sequence[str]) -> str:

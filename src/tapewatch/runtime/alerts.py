@@ -22,6 +22,7 @@ from tapewatch.dispatch.message import Writer
 from tapewatch.dispatch.retry import Receipt
 from tapewatch.dispatch.selfwatch import Watch
 from tapewatch.dispatch.stages import Terms
+from tapewatch.dispatch.totals import Span
 from tapewatch.errors import before_it_runs
 from tapewatch.model import NS, Lane
 from tapewatch.runtime import ports
@@ -30,7 +31,7 @@ from tapewatch.runtime.process import Process, Say
 from tapewatch.runtime.sender import SEND_S, Sending
 from tapewatch.runtime.watchdog import Heartbeat, Watchdog
 from tapewatch.store import log
-from tapewatch.store.bars import read_bars
+from tapewatch.store.bars import read_bars, read_span
 from tapewatch.store.outbox import Outbox
 
 HEALTH_PORT = 8714
@@ -123,7 +124,7 @@ def prepare(settings: Settings, clock: SystemClock, say: Say) -> Means:
     told = [channel for channel, _ in channels]
     watchdog = Watchdog(Watch(round(config.ill_after_s * NS)), heartbeat, told, writer, clock, say)
     open_outbox = partial(Outbox.open, settings.db)
-    return Means(open_outbox, channels, terms, writer, draw, clock, say, config.keep_trying_s, watchdog)
+    return Means(open_outbox, channels, terms, writer, draw, traded, clock, say, config.keep_trying_s, watchdog)
 
 
 def send_sample(settings: Settings, name: str | None) -> Iterator[tuple[Sending, Receipt, float]]:
@@ -172,13 +173,23 @@ def terms_of(config: AlertsConfig, channel: ChannelConfig) -> Terms:
         channel.symbols,
         channel.venues,
         channel.ends,
+        min_size=config.min_size if channel.min_size is None else channel.min_size,
         cool_down_ns=round(cool_down_s * NS),
+        halving_ns=round(config.mute_halving_s * NS),
         budget=config.budget_per_hour if channel.budget_per_hour is None else channel.budget_per_hour,
         free_step=config.unbudgeted_step,
         group_ns=round(config.group_s * NS),
         follow_up_max_ns=round(config.follow_up_max_s * NS),
         late_ns=round(config.late_s * NS),
     )
+
+
+def traded(outbox: Outbox, lane: str, since: int, until: int) -> Span | None:
+    """Read what a lane, as ``venue:symbol``, has traded in a span of time, ns by the lanes' clock."""
+    venue, _, symbol = lane.partition(":")
+    with outbox.reader.connect() as connection:
+        span = read_span(connection, Lane(venue, symbol), since, until)
+    return None if span is None else Span(*span)
 
 
 def draw(outbox: Outbox, anomaly_id: str) -> bytes | None:

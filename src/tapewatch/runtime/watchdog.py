@@ -22,8 +22,8 @@ from tapewatch.model import NS
 from tapewatch.runtime.process import Say, in_daemon_thread
 from tapewatch.runtime.sender import SEND_S, Sending
 from tapewatch.store import log
-from tapewatch.store.outbox import Fresh, Outbox
-from tapewatch.store.records import ChannelRow, FeedRow
+from tapewatch.store.outbox import Outbox
+from tapewatch.store.records import ChannelRow, FeedRow, Fresh
 
 PAGE = "watch"
 """Name of our page beside the desk's; theirs begin with a slash or are empty."""

@@ -11,6 +11,9 @@ from tapewatch.store.schema import bars as bars_table
 
 B = bars_table.c
 
+SPAN_BARS_MAX = 3_600
+"""Bars that a span of time is read from, more or less."""
+
 COLUMNS = (B.ts, B.open, B.high, B.low, B.close, B.volume, B["count"], B.open_id, B.close_id)
 """Of the table, in the order of `CHART`."""
 
@@ -47,6 +50,31 @@ def read_bars(
     rows = [tuple(row) for row in conn.execute(query)]
     rows.reverse()
     return fold(chart(rows), width_s)[-limit:]
+
+
+def read_span(conn: Connection, lane: Lane, since: int, until: int) -> tuple[float, int, float, int, float] | None:
+    """Read how far a lane's price went in a span of time, ns by the venue's clock, from bars of a fitting width.
+
+    Returns
+    -------
+    low, low_ts, high, high_ts, last
+        Prices in the quote currency, each extreme with the start of its bar; None where nothing traded.
+    """
+    width = next((width for width in BAR_WIDTHS if (until - since) <= SPAN_BARS_MAX * width * NS), BAR_WIDTHS[-1])
+    inside = (B.venue == lane.venue, B.symbol == lane.symbol, B.width == width, B.ts <= until)
+    query = select(B.ts, B.low, B.high, B.close).where(*inside, B.ts > since - width * NS).order_by(B.ts)
+    rows = [tuple(row) for row in conn.execute(query)]
+    if not rows:
+        return None
+    ts, low, high, close = np.array(rows, dtype=np.int64).T
+    lowest, highest = int(low.argmin()), int(high.argmax())
+    return (
+        float(low[lowest]) / PRICE_SCALE,
+        int(ts[lowest]),
+        float(high[highest]) / PRICE_SCALE,
+        int(ts[highest]),
+        float(close[-1]) / PRICE_SCALE,
+    )
 
 
 def fold(narrow: NDArray[np.void], width_s: int) -> NDArray[np.void]:

@@ -1,6 +1,7 @@
 """What more than one reads of a database: an open connection in; an anomaly, the log of changes, the clock out."""
 
 import hashlib
+from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy import Connection, func, select
@@ -19,6 +20,12 @@ def anomaly(connection: Connection, anomaly_id: str) -> Anomaly | None:
     """Find an anomaly by its id, as it stands."""
     row = connection.execute(select(*ANOMALY).where(schema.anomalies.c.id == anomaly_id)).one_or_none()
     return None if row is None else anomaly_of(row)
+
+
+def anomalies(connection: Connection, ids: Sequence[str]) -> dict[str, Anomaly]:
+    """Find anomalies by their ids, as they stand."""
+    rows = connection.execute(select(*ANOMALY).where(schema.anomalies.c.id.in_(ids)))
+    return {found.id: found for found in map(anomaly_of, rows)}
 
 
 def changes_after(connection: Connection, seq: int, limit: int) -> list[LoggedChange]:

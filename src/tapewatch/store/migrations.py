@@ -45,15 +45,10 @@ def _let_messages_be_asked_for_again(connection: Connection) -> None:
     """Let messages be asked for again, and rare alerts be found fast; what waited to be told ends."""
     if "again_ts" not in {column["name"] for column in inspect(connection).get_columns("messages")}:
         connection.exec_driver_sql("ALTER TABLE messages ADD COLUMN again_ts BIGINT")
-    alerts, state = METADATA.tables["alerts"], METADATA.tables["state"]
-    for index in alerts.indexes:
+    for index in METADATA.tables["alerts"].indexes:
         index.create(connection, checkfirst=True)
     connection.exec_driver_sql("DROP INDEX IF EXISTS alerts_by_verdict")
-    # What alerting remembers is written in another form now: what it had not put into a message ends here.
-    connection.execute(delete(state).where(state.c.name.startswith("alerts")))
-    waited = (alerts.c.verdict.is_(None), alerts.c.message.is_(None))
-    ended = {"verdict": "undelivered", "reason": "not told: it waited while tapewatch was brought up to date"}
-    connection.execute(update(alerts).where(*waited).values(ended))
+    _forget_what_waited(connection)
 
 
 class _Peak(Struct, frozen=True):
@@ -90,6 +85,16 @@ def _say_what_is_true(connection: Connection) -> None:
         if found:
             statement = update(key.table).where(key == bindparam("of")).values({size: bindparam("value")})
             connection.execute(statement, found)
+    _forget_what_waited(connection)
+
+
+def _forget_what_waited(connection: Connection) -> None:
+    # What alerting remembers is written in another form from here on: what it had not put into a message ends.
+    alerts, state = METADATA.tables["alerts"], METADATA.tables["state"]
+    connection.execute(delete(state).where(state.c.name.startswith("alerts")))
+    waited = (alerts.c.verdict.is_(None), alerts.c.message.is_(None))
+    ended = {"verdict": "undelivered", "reason": "not told: it waited while tapewatch was brought up to date"}
+    connection.execute(update(alerts).where(*waited).values(ended))
 
 
 WINDOWS_S = {"pct_spike": 10, "abs_jump": 10, "vol_breakout": 1, "mean_reversion_break": 60}

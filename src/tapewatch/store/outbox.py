@@ -5,7 +5,7 @@ It belongs to the one process that tells a database's anomalies, beside the one 
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import msgspec
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
@@ -18,7 +18,7 @@ from tapewatch.store import log, schema
 from tapewatch.store.engine import database_url, hold_one_session, name_of, open_engine, sqlite_path
 from tapewatch.store.lock import TELLER, Lock, lock_session
 from tapewatch.store.migrations import migrate
-from tapewatch.store.records import Attempt, ChannelRow, Clock, Decision, LoggedChange, Post, Request, Source
+from tapewatch.store.records import Attempt, ChannelRow, Decision, Fresh, Kept, LoggedChange, Post, Source
 from tapewatch.store.refusals import lost, plain_errors
 from tapewatch.store.sql import Reader, write_answer
 from tapewatch.store.statements import replace, upsert
@@ -35,54 +35,11 @@ DAY_NS = 86_400 * NS
 BEAT = "alerting"
 """Key in the table ``meta`` of the moment at which alerting was there last, ns by our clock."""
 
+IDS_MAX = 500
+"""Anomalies that one query asks for."""
+
 VERDICTS = {"symbol": "sent", "market": "grouped", "digest": "digest", "health": "sent"}
 """What an alert's verdict is once a message of a kind that names it was accepted."""
-
-
-class Kept(NamedTuple):
-    """What was remembered when alerting ended last.
-
-    Attributes
-    ----------
-    position
-        Number of the last change that was judged.
-    number
-        Of the last message.
-    memory
-        Pages of the desk's, by name; none: it has none yet.
-    waiting
-        Channel → how many messages nobody has accepted yet.
-    """
-
-    position: int
-    number: int
-    memory: dict[str, bytes]
-    waiting: dict[str, int]
-    channels: list[ChannelRow]
-
-
-class Fresh(NamedTuple):
-    """What is new, all of one moment.
-
-    Attributes
-    ----------
-    clock, source
-        Of the last commit, and where the rows come from; None: nobody has written to the database yet.
-    changes
-        Number in the log and change, in order.
-    read
-        Number of the last change that was looked at; one that cannot be read is not among `changes`.
-    behind
-        How many are left.
-    """
-
-    clock: Clock | None
-    source: Source | None
-    changes: list[tuple[int, Change]]
-    silences: list[Silence]
-    requests: list[Request]
-    read: int
-    behind: int
 
 
 class Outbox:
@@ -238,6 +195,14 @@ class Outbox:
         """Read messages by their numbers."""
         with self.reader.connect() as connection:
             return posts(connection, select(schema.messages).where(schema.messages.c.number.in_(numbers)))
+
+    def standing(self, ids: Iterable[str]) -> dict[str, Anomaly]:
+        """Read anomalies as they stand, by id; those that there are not are left out."""
+        wanted, found = sorted(ids), dict[str, Anomaly]()
+        with self.reader.connect() as connection:
+            for start in range(0, len(wanted), IDS_MAX):
+                found |= log.anomalies(connection, wanted[start : start + IDS_MAX])
+        return found
 
     def mark_of(self, anomaly_id: str) -> Mark | None:
         """Read what a person has said of an anomaly so far.

@@ -4,7 +4,7 @@ In: a `Commit`, everything that one batch changed. Out: `LoggedChange`, `FeedRow
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -307,3 +307,49 @@ class Decision(Struct, frozen=True):
     marks: Sequence[Mark] = ()
     retries: Sequence[int] = ()
     dismissed: Sequence[int] = ()
+
+
+class Kept(NamedTuple):
+    """What was remembered when alerting ended last.
+
+    Attributes
+    ----------
+    position
+        Number of the last change that was judged.
+    number
+        Of the last message.
+    memory
+        Pages of the desk's, by name; none: it has none yet.
+    waiting
+        Channel → how many messages nobody has accepted yet.
+    """
+
+    position: int
+    number: int
+    memory: dict[str, bytes]
+    waiting: dict[str, int]
+    channels: list[ChannelRow]
+
+
+class Fresh(NamedTuple):
+    """What is new, all of one moment.
+
+    Attributes
+    ----------
+    clock, source
+        Of the last commit, and where the rows come from; None: nobody has written to the database yet.
+    changes
+        Number in the log and change, in order.
+    read
+        Number of the last change that was looked at; one that cannot be read is not among `changes`.
+    behind
+        How many are left.
+    """
+
+    clock: Clock | None
+    source: Source | None
+    changes: list[tuple[int, Change]]
+    silences: list[Silence]
+    requests: list[Request]
+    read: int
+    behind: int

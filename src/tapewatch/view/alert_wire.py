@@ -76,7 +76,7 @@ class AlertPicture(Struct, frozen=True):
     muted
         Whether its like was told lately; many of these in a row are folded into one.
     word, why
-        "cooling down", "until 22:31:48: taken up at 21:31:48"; `reason` is both in full.
+        "muted", "until 22:31 or a move above 2.10 %: last sent 21:31 at 64×"; `reason` is both in full.
     """
 
     seq: int

@@ -33,7 +33,7 @@ Outcome = Literal["told", "waiting", "held back", "undelivered", "not taken"]
 OUTCOMES: Final[dict[Outcome, tuple[Verdict | None, ...]]] = {
     "told": TOLD,
     "waiting": (None,),
-    "held back": ("cooling", "silenced", "held"),
+    "held back": ("cooling", "small", "silenced", "held"),
     "undelivered": ("undelivered",),
     "not taken": ("unrouted",),
 }
