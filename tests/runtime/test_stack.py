@@ -267,6 +267,8 @@ class TestParts:
         assert all(command[3:6][1:] == ("--set", "kafka.trades=t") for command in ours)
         told = [part.name for part in found if "run.source=simulated" in part.command]
         assert told == (["detect"] if source == "simulated" else [])
+        named = [part.name for part in found if "capture.coinbase.venue=simulated" in part.command]
+        assert named == (["produce"] if source == "simulated" else [])
 
     async def test_nobody_who_answers_is_trouble(self, tmp_path: Path) -> None:
         with socket.socket() as closed:

@@ -172,7 +172,8 @@ def parts(
     if source == SIMULATED:
         exchange = _exchange(home, at, flags, rate)
         found.append(exchange)
-        source, where = VENUE, _set(ws_url=exchange.address, rest_url=f"http://{ports.HOST}:{at['rest']}")
+        rest_url = f"http://{ports.HOST}:{at['rest']}"
+        source, where = VENUE, _set(ws_url=exchange.address, rest_url=rest_url, venue=SIMULATED)
     produce = (*OURS, "produce", *flags, *where, "--source", source, *brokers, "--health-port", str(at["produce"]))
     detect = (*OURS, "detect", *flags, "--set", f"detect.ui_port={at['spark']}", *brokers)
     if kept.source == SIMULATED:  # so that nobody takes it for a market
