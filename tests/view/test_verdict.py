@@ -150,5 +150,5 @@ def test_where_the_data_come_from(source, badge, more):
 
 def test_feed_of_a_tape(now):
     tape = Source("tape", "cascade")
-    assert feed_words(now(feed_row(BTC), speed=60.0, source=tape)) == ("Playing", "60× of 2025-10-10")
-    assert feed_words(now(feed_row(BTC, state="ended"), source=tape)) == ("Ended", "tape over at 21:32:47")
+    assert feed_words(now(feed_row(BTC), speed=60.0, source=tape)) == ("Replaying", "2025-10-10 at 60×")
+    assert feed_words(now(feed_row(BTC, state="ended"), source=tape)) == ("Replay finished", "at 21:32:47")

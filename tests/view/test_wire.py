@@ -104,12 +104,13 @@ def test_part_of_the_feed(tmp_path):
 
 def test_a_replay_and_its_end(tmp_path):
     shown = picture(tmp_path, feed_row(LINK), source=TAPE, speed=60)
-    assert (shown.word, shown.more, shown.speed) == ("Playing", "60× of 2025-10-10", 60)
+    assert (shown.word, shown.more, shown.speed) == ("Replaying", "2025-10-10 at 60×", 60)
     assert (shown.source, shown.source_more) == ("Replay", "No live market: the recorded tape day.csv.gz.")
     assert figure(shown, "coinbase").value == "tape, 60×"
     (tmp_path / "y").mkdir()
     over = picture(tmp_path / "y", feed_row(LINK, state="ended"), source=TAPE, speed=60)
-    assert (over.word, over.banner.tone, over.speed) == ("Ended", "calm", 0)
+    assert (over.word, over.banner.tone, over.speed) == ("Replay finished", "calm", 0)
+    assert over.banner.title == "Replay finished at 21:32:47."
 
 
 def test_a_simulation_is_called_one(tmp_path):

@@ -145,7 +145,8 @@ def feed_words(now: Status) -> tuple[str, str]:
     age_s = now.age_s or 0.0
     match now.state:
         case "live" if now.replay:
-            return "Playing", f"{number(now.speed, 0 if now.speed >= 1 else 1)}× of {clock(now.now_ns, '%Y-%m-%d')}"
+            fast = number(now.speed, 0 if now.speed >= 1 else 1)
+            return "Replaying", f"{clock(now.now_ns, '%Y-%m-%d')} at {fast}×"
         case "live":
             return "Live", f"{age(age_s)} old"
         case "stale":
@@ -159,7 +160,7 @@ def feed_words(now: Status) -> tuple[str, str]:
         case "waiting":
             return "Waiting", "no trade yet"
         case "ended":
-            return "Ended", f"tape over at {clock(now.as_of_ns)}"
+            return "Replay finished", f"at {clock(now.as_of_ns)}"
         case _:
             return "Stopped", f"at {clock(now.as_of_ns)}"
 

@@ -50,6 +50,20 @@ def test_bands_are_those_of_the_terminal(module, random, bars, sigmas):
     np.testing.assert_allclose(found[bars - 1 :], np.transpose([part[bars - 1 :] for part in expected]), rtol=1e-12)
 
 
+def test_bands_begin_anew_behind_a_hole(module, random):
+    rows = walk(random, 60)
+    for each in rows[30:]:
+        each[7] += 5  # five trades are missing before the thirty-first bar
+        each[8] += 5
+    body = """
+      const series = new m.Series(10, true);
+      series.prepend(x.flat());
+      return new m.Bands(series, 20, 2).values.map(Boolean);
+    """
+    known = module("lib/series chart/bands", body, rows)
+    assert known == [False] * 19 + [True] * 11 + [False] * 19 + [True] * 11
+
+
 def test_bands_follow_a_bar_that_changes_late(module, random):
     rows = walk(random, 60)
     late = [*rows[30]]

@@ -323,7 +323,7 @@ async def test_reconnecting(tmp_path):
 
 async def test_ended(tmp_path):
     async with running(market(tmp_path / "x.db", state="ended")) as pilot:
-        assert "✓ Ended tape over at 21:32:47" in text_of(pilot)
+        assert "✓ Replay finished at 21:32:47" in text_of(pilot)
         assert "Nothing more will come." in text_of(pilot)
 
 

@@ -1,4 +1,5 @@
 // The moving average of closes and the Bollinger bands around it, kept along with the bars; the twin of indicators.py.
+// Behind a hole they begin anew: nothing is averaged over what is not known.
 
 export class Bands {
   constructor(series, bars, sigmas) {
@@ -17,10 +18,15 @@ export class Bands {
     return moved;
   }
 
+  #broken(start, position) {
+    for (let i = start + 1; i <= position; i++) if (this.series.holeBefore(i)) return true;
+    return false;
+  }
+
   // Each window is taken by itself: running sums would lose the digits that matter on prices near 1e5.
   #at(position) {
     const start = position - this.bars + 1;
-    if (start < 0) return null;
+    if (start < 0 || this.#broken(start, position)) return null;
     const { bars } = this.series;
     let sum = 0;
     for (let i = start; i <= position; i++) sum += bars[i].close;

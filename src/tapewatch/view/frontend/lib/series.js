@@ -82,10 +82,11 @@ export class Series {
   holeBefore(position) {
     const [bar, next] = [this.bars[position - 1], this.bars[position]];
     if (!bar || !next) return null;
-    const hole = { from: bar.time + this.width, to: next.time, missing: this.counted ? Math.max(0, next.first - bar.last - 1) : 0 };
-    const anew = this.counted && next.last < bar.first && next.time - bar.time > OUTAGE_S;
-    const silent = this.silences.some(([from, to]) => from < hole.to && to > hole.from);
-    return hole.missing || anew || silent ? hole : null;
+    const [from, to] = [bar.time + this.width, next.time];
+    const missing = this.counted ? Math.max(0, next.first - bar.last - 1) : 0;
+    const anew = this.counted && next.last < bar.first && to - bar.time > OUTAGE_S;
+    const silent = () => from < to && this.silences.some(([start, end]) => start < to && end > from);
+    return missing || anew || silent() ? { from, to, missing } : null;
   }
 
   /** How many trades are missing among those of a bar, but for those that its neighbours have. */
