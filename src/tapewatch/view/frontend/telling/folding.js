@@ -35,7 +35,8 @@ export const folded = (rows, unfolded) => {
   return entries.flatMap((members) => {
     if (members.length === 1) return [{ ...members[0], key: keyOf(members[0]) }];
     const head = together(members);
+    head.unfolded = unfolded.has(head.key);
     const inside = members.map((row) => ({ ...row, key: keyOf(row), inside: true }));
-    return unfolded.has(head.key) ? [head, ...inside] : [head];
+    return head.unfolded ? [head, ...inside] : [head];
   });
 };

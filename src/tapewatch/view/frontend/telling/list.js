@@ -161,12 +161,13 @@ const outlook = ({ channels, standing }) => {
 };
 
 const outcomeOf = () => h("span", { class: "outcome" });
-const writeOutcome = (element, { outcome, word, delivery, members }) => {
+const writeOutcome = (element, { outcome, word, delivery, members, unfolded }) => {
   const became = delivery === "dismissed" ? delivery : outcome;
   setAttribute(element, "data-outcome", became);
   const said = members ? `${members.length} held back` : became === "dismissed" ? "undelivered, dismissed" : word;
-  setChildren(element, became + said, () => {
-    const sign = became === "undelivered" ? shape("high", 9) : h("span", { class: "sign", "aria-hidden": "true" }, members ? "" : SIGNS[became]);
+  const drawn = members ? (unfolded ? "▾" : "▸") : SIGNS[became];
+  setChildren(element, became + said + drawn, () => {
+    const sign = became === "undelivered" ? shape("high", 9) : h("span", { class: "sign", "aria-hidden": "true" }, drawn);
     return [sign, said];
   });
 };
