@@ -23,8 +23,8 @@ from tapewatch.words import (
     peak_words,
     pips,
     ratio,
-    ratio_words,
     sentence,
+    size_words,
     state_words,
 )
 
@@ -104,7 +104,6 @@ class Row(Struct, frozen=True):
 
 def row(anomaly: Anomaly) -> Row:
     """Put an anomaly into words."""
-    size = None if anomaly.kind == "feed" else ratio(anomaly) if anomaly.size is None else anomaly.size
     return Row(
         id=anomaly.id,
         venue=anomaly.venue,
@@ -120,8 +119,8 @@ def row(anomaly: Anomaly) -> Row:
         peak_at=anomaly.peak_ts / NS,
         peak=peak_words(anomaly),
         ratio=ratio(anomaly),
-        size=size,
-        limit="" if size is None else ratio_words(size),
+        size=None if anomaly.kind == "feed" else ratio(anomaly),
+        limit=size_words(anomaly),
         pips=pips(anomaly),
         state=state_words(anomaly),
         sentence=sentence(anomaly),

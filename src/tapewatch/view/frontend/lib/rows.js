@@ -53,8 +53,8 @@ const together = (members) => {
     last: last.last,
     ended: open ? null : last.ended,
     state: (open ?? last).state,
-    sentence: members[0].sentence + everywhere,
-    explain: members[0].explain.replace(" (limit", `${everywhere} (limit`),
+    sentence: largest.sentence + everywhere,
+    explain: largest.explain.replace(" (limit", `${everywhere} (limit`),
   };
 };
 
