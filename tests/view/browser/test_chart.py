@@ -60,6 +60,7 @@ def test_missing_trades_are_a_hole_before_and_after_a_restart(browse, tmp_path: 
         assert after.split()[1].endswith(":5")
         page.reload()
         assert until(page, lambda chart: len(chart.get("holes", "").split()) == 2)["holes"] == after
+    page.close()
     server.stop()
 
 
