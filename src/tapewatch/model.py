@@ -33,7 +33,55 @@ class Kind(IntEnum):
     GAP = 2  # the ids trade_id … aux were skipped
     LATE = 3  # a trade of an open gap, let go just before the gap's FILLED
     FILLED = 4  # the gap trade_id … aux is closed
-    CLOCK = 5  # once a second per lane: recv_ts our clock, aux receive time of the last frame, ts the venue's time or 0
+    CLOCK = (
+        5  # once a second per lane: recv_ts our clock, aux receive time of the last frame, ts the venue's time or 0,
+    )
+    # sequence since when the venue trades and we take nothing (0: all is well), trade_id why (Cause)
+    EPOCH = 6  # the venue numbers its trades anew: from now on ids begin at trade_id; aux the highest id until then
+
+
+class Cause(IntEnum):
+    """Why a lane's trades do not get through; a ``CLOCK``'s `trade_id`."""
+
+    NONE = 0
+    NEVER_CONNECTED = 1
+    NO_FRAME = 2
+    NOT_COMING = 3
+    TOLD_AGAIN = 4
+    QUARANTINED = 5
+    LATE = 6
+    UNCONFIRMED = 7
+    SEVERAL = 8
+    REFUSED = 9
+    UNREAD = 10
+
+    @property
+    def no_data(self) -> bool:
+        """Whether the lane has never had a frame."""
+        return self in (Cause.NEVER_CONNECTED, Cause.NO_FRAME)
+
+
+CAUSES: Final[dict[int, str]] = {
+    Cause.NONE: "",
+    Cause.NEVER_CONNECTED: "never connected",
+    Cause.NO_FRAME: "not one frame yet",
+    Cause.NOT_COMING: "the venue trades and none of it comes",
+    Cause.TOLD_AGAIN: "the venue trades and none gets through (all told again)",
+    Cause.QUARANTINED: "the venue trades and none gets through (all in quarantine)",
+    Cause.LATE: "the venue trades and none gets through (all too late)",
+    Cause.UNCONFIRMED: "the venue trades and none gets through (no heartbeat confirms their ids)",
+    Cause.SEVERAL: "the venue trades and none gets through",
+    Cause.REFUSED: "the venue does not serve it",
+    Cause.UNREAD: "too many rows wait to be stored, so nothing is read",
+}
+"""Cause → half a sentence, the same in every place that tells it."""
+
+NUMBERING = 10**15
+"""Ids of a lane's second numbering stand on the tape as the venue's plus this, of its third plus twice this: so they
+rise for ever, and no two trades of a lane have one id."""
+
+BLIND_NS = 5 * NS
+"""From so long on without a trade taken, while the venue trades, a lane is blind."""
 
 
 class Flag(IntFlag):
@@ -57,11 +105,11 @@ ROW = np.dtype(
     [
         ("ts", "i8"),  # venue's event time, ns
         ("recv_ts", "i8"),  # our clock when the frame arrived, ns
-        ("trade_id", "i8"),  # the venue's; GAP and FILLED: first id of the range
-        ("sequence", "i8"),  # the venue's, 0 where it has none
+        ("trade_id", "i8"),  # the venue's (NUMBERING); GAP and FILLED: first id of the range; CLOCK: Cause
+        ("sequence", "i8"),  # the venue's, 0 where it has none; CLOCK: blind since, 0 where all is well
         ("price", "i8"),  # 1e-10 of the quote currency
         ("size", "f8"),  # base currency
-        ("aux", "i8"),  # by kind: GAP, FILLED last id of the range; CLOCK receive time of the last frame
+        ("aux", "i8"),  # GAP, FILLED last id of the range; CLOCK time of the last frame; EPOCH highest id before
         ("lane", "i4"),  # index into Rows.lanes
         ("kind", "u1"),  # Kind
         ("side", "i1"),  # taker: +1 buy, -1 sell, 0 unknown

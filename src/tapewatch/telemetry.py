@@ -50,6 +50,11 @@ CONSUMER_DROPPED = Event(
 QUARANTINED = Event(
     "frame_quarantined", logging.WARNING, _counter("quarantined_total", "Input set aside with a reason", "reason")
 )
+NUMBERED_ANEW = Event(
+    "trades_numbered_anew",
+    logging.WARNING,
+    _counter("epochs_total", "Times that a venue began to number a symbol's trades anew", "venue", "symbol"),
+)
 IGNORED = Event("frame_ignored", logging.DEBUG, _counter("ignored_total", "Messages of kinds not asked for", "kind"))
 DATABASE_AWAY = Event(
     "database_away", logging.WARNING, _counter("database_away_total", "Commits that had to wait for the database")
@@ -97,6 +102,13 @@ TRADES = _counter("trades_total", "Trades that were new", "venue", "symbol")
 GAPS_OPENED = _counter("gaps_opened_total", "Gaps in trade ids", "venue", "symbol")
 GAPS_CLOSED = _counter("gaps_closed_total", "Gaps filled or given up", "venue", "symbol", "outcome")
 DUPLICATES = _counter("duplicates_total", "Rows told again, which changed nothing", "venue", "symbol")
+DISCARDED = _counter("discarded_total", "Trades that came and did not get through", "venue", "symbol", "reason")
+BLIND_SECONDS = Gauge(
+    "tapewatch_blind_seconds",
+    "For how long the venue has traded and nothing of it got through; 0 where all is well",
+    ["venue", "symbol"],
+    registry=REGISTRY,
+)
 COMMITS = _counter("commits_total", "Transactions committed")
 COMMIT_SECONDS = Histogram("tapewatch_commit_seconds", "Duration of a commit", registry=REGISTRY)
 LAST_COMMIT = Gauge(

@@ -18,7 +18,7 @@ from tapewatch.figures import (
 )
 from tapewatch.model import NS, Anomaly, Direction, Severity
 
-FeedWord = Literal["live", "stale", "waiting", "reconnecting", "ended", "stopped"]
+FeedWord = Literal["live", "blind", "stale", "no data", "waiting", "reconnecting", "ended", "stopped"]
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("high", "medium", "low")
 """Worst first."""
@@ -33,6 +33,8 @@ RULES: Final[dict[str, str]] = {
     "abs_jump": "Dollar jump",
     "silent_feed": "Silent feed",
     "tape_gap": "Missing trades",
+    "blind_feed": "Blind feed",
+    "new_numbering": "New numbering",
 }
 """Rule → its name for people, in the order in which distributions list them."""
 
@@ -46,6 +48,8 @@ MEANINGS: Final[dict[str, str]] = {
     "mean_reversion_break": "far from the mean of the last minute",
     "silent_feed": "the exchange sends nothing",
     "tape_gap": "trades are missing in what it sent",
+    "blind_feed": "the exchange trades and none of it gets through",
+    "new_numbering": "the exchange numbers its trades anew",
 }
 """The same in half a line, for a legend."""
 
@@ -59,7 +63,9 @@ SPANS: Final[dict[int, str]] = {300: "last 5 min", 3_600: "last hour", 86_400: "
 
 FEED_SIGNS: Final[dict[FeedWord, str]] = {
     "live": "●",
+    "blind": "‖",
     "stale": "‖",
+    "no data": "◌",
     "waiting": "◌",
     "reconnecting": "‖",
     "ended": "✓",
@@ -123,6 +129,8 @@ def peak_words(anomaly: Anomaly) -> str:
         return signed_percent(share)
     if anomaly.unit == "s":
         return duration(anomaly.peak_observed)
+    if anomaly.unit == "times":
+        return "once"
     return number(anomaly.peak_observed, 0)
 
 
@@ -183,8 +191,12 @@ def moved(anomaly: Anomaly) -> str:
     share = peak_percent(anomaly)
     up = anomaly.direction == "up"
     if anomaly.kind == "feed":
+        if anomaly.rule == "new_numbering":
+            return "has its trades numbered anew"
         if anomaly.unit == "s":
-            return f"silent for {peak_words(anomaly)}"
+            never = anomaly.explain.startswith("no data")
+            ill = "blind" if anomaly.rule == "blind_feed" else "no data" if never else "silent"
+            return f"{ill} for {peak_words(anomaly)}"
         return f"misses {_trades(anomaly.peak_observed)}"
     far = percent(share or 0.0)
     if anomaly.rule == MEAN:
@@ -214,7 +226,7 @@ def sentence(anomaly: Anomaly) -> str:
 def full_sentence(anomaly: Anomaly) -> str:
     """Say the same with symbol and limit: "BTC-USD fell 2.04 % in 2.3 s, from … to … (limit 0.25 % in 10 s)"."""
     said = sentence(anomaly)
-    if anomaly.kind == "market":
+    if anomaly.kind == "market" or anomaly.rule in ("blind_feed", "new_numbering"):
         said = f"{anomaly.symbol} {'stands ' * (anomaly.rule == MEAN)}{said}"
     limit = limit_words(anomaly)
     return f"{said} (limit {limit})" if limit else said
@@ -240,7 +252,7 @@ def held_s(anomaly: Anomaly) -> float:
 
 def over_limit_words(anomaly: Anomaly) -> str:
     """Say how often it was over its limit: "326 trades over the limit"; "" for a silence, whose length says it."""
-    if anomaly.unit == "s" and anomaly.kind == "feed":
+    if anomaly.unit in ("s", "times") and anomaly.kind == "feed":
         return ""
     noun = "trade" if anomaly.kind == "market" else "gap"
     behind = " over the limit" if anomaly.kind == "market" else ""
@@ -282,9 +294,16 @@ def _trades(count: float) -> str:
 
 def _feed_sentence(anomaly: Anomaly) -> str:
     on = f", on {anomaly.symbol}" if " " in anomaly.symbol else ""  # of several: "10 symbols"
+    said = anomaly.explain.partition(" (limit")[0]
+    if anomaly.rule == "blind_feed":
+        return f"{moved(anomaly)}{on}: {said.partition(': ')[2]}"
+    if anomaly.rule == "new_numbering":
+        return said.removeprefix(f"{anomaly.symbol} ")
+    if anomaly.unit == "s" and said.startswith("no data"):
+        return f"no data from {anomaly.venue} for {duration(anomaly.peak_observed)}{on}: {said.partition(': ')[2]}"
     if anomaly.unit == "s":
         return f"no frame from {anomaly.venue} for {duration(anomaly.peak_observed)}{on}"
     if anomaly.peak_observed == anomaly.observed:
-        return anomaly.explain.partition(" (limit")[0]
+        return said
     gaps = f"the largest of {number(anomaly.triggers, 0)} gaps" if anomaly.triggers > 1 else "one gap"
     return f"{_trades(anomaly.peak_observed)} missing in {gaps}"

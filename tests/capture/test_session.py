@@ -18,8 +18,9 @@ from support.virtual_time import VirtualTime, settle
 from support.wires import Caught, Venue
 from tapewatch import telemetry
 from tapewatch.capture.config import CaptureConfig
-from tapewatch.capture.session import PAUSED, FeedState, Session
-from tapewatch.model import NS, Kind, RowTuple
+from tapewatch.capture.session import Session
+from tapewatch.capture.standing import FeedState
+from tapewatch.model import CAUSES, NS, Cause, Kind, RowTuple
 
 ALL = subscriptions("BTC-USD", "ETH-USD")
 
@@ -71,19 +72,6 @@ async def test_the_clock_ticks_each_second_connected_or_not() -> None:
         assert clocks == [(s * NS, 0) for s in range(1, 7) for _ in (BTC, ETH)]
 
 
-async def test_no_clock_ticks_before_the_first_subscription() -> None:
-    def plan(venue: Venue) -> None:
-        venue.refuse_always = OSError(111, "Connection refused")
-
-    async with running(plan=plan) as rig:
-        await rig.time.advance(5)
-        assert rig.caught.rows == []
-        rig.venue.refuse_always = None
-        await rig.time.advance(60)
-        first = next(row for row in rig.caught.rows if row[8] == Kind.CLOCK)
-        assert first[1] - first[6] == NS, "one second after the subscription"
-
-
 async def test_a_gap_is_given_up_on_time_while_nothing_arrives() -> None:
     async with running() as rig:
         rig.wire.push(match(1), match(3))
@@ -120,7 +108,7 @@ async def test_a_lost_connection_is_made_anew_and_shows_what_was_missed() -> Non
         rig.wire.push(subscriptions("BTC-USD", "ETH-USD"), match(1))
         await settle()
         assert rig.state() == FeedState("live", "", START_NS, START_NS, None, 0, 0, 0, 0)
-        assert rig.state(ETH).state == "waiting"
+        assert rig.state(ETH).state == "no data"
         rig.wire.drop()
         await settle()
         down = rig.state()
@@ -164,7 +152,8 @@ async def test_why_there_is_no_connection_is_told_in_words(failure: Exception, w
 
     async with running(plan=plan) as rig:
         state = rig.state()
-        assert state.state == "reconnecting"
+        assert state.state == "no data"
+        assert state.next_try_ts is not None
         assert words_of_it in state.reason
         await rig.time.advance(60)
         assert len(rig.venue.wires) >= 1, "and it is tried again"
@@ -215,11 +204,11 @@ async def test_a_silent_connection_is_given_up_and_made_anew() -> None:
     async with running() as rig:
         rig.wire.push(ALL)
         await rig.time.advance(9.9)
-        assert rig.state().reason == "connected, no frame yet"
+        assert rig.state().reason == "no data: not one frame yet"
         assert len(rig.venue.wires) == 1
         await rig.time.advance(0.2)
         assert rig.venue.wires[0].closed
-        assert rig.state().reason == "no frame from coinbase for 10 s"
+        assert rig.state().reason == "no data: not one frame yet (no frame from coinbase for 10 s)"
         await rig.time.advance(2)
         assert len(rig.venue.wires) == 2
 
@@ -240,7 +229,7 @@ async def test_a_planned_restart_is_labelled() -> None:
     async with running(start_ns=1_783_533_900 * NS) as rig:  # Wednesday 2026-07-08 14:05 in New York
         rig.wire.say_goodbye(1001, "going away")
         await settle()
-        assert rig.state().reason.startswith("coinbase closed the connection (1001 going away) (planned: ")
+        assert "(coinbase closed the connection (1001 going away) (planned: " in rig.state().reason
 
 
 async def test_a_venue_that_cannot_be_reached_is_not_called_planned() -> None:
@@ -360,8 +349,11 @@ async def test_while_nobody_takes_the_rows_nothing_is_read_and_the_venue_is_not_
             rig.wire.push(match(n))
             await rig.time.advance(1)
         assert rig.wire.unread >= 29, "all but the one that was already being read"
-        assert len(rig.caught.rows) <= rows + 1
-        assert (rig.state().state, rig.state().reason) == ("waiting", PAUSED)
+        clocks = [row for row in rig.caught.rows[rows:] if row[8] == Kind.CLOCK]
+        assert len(rig.caught.rows) <= rows + len(clocks) + 1
+        said = {(row[2], row[3], row[1] - row[6]) for row in clocks}
+        assert said == {(Cause.UNREAD, START_NS, 0)}, "blind, not silent"
+        assert (rig.state().state, rig.state().reason) == ("blind", CAUSES[Cause.UNREAD])
         assert rig.state().reconnects == 0, "30 s without a frame, but nobody listened"
         rig.session.resume_reading()
         rig.session.resume_reading()

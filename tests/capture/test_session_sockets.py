@@ -14,7 +14,8 @@ from support.virtual_time import VirtualTime, until
 from support.wires import Caught
 from tapewatch.capture.config import CaptureConfig, CoinbaseConfig
 from tapewatch.capture.connection import MESSAGE_MAX
-from tapewatch.capture.session import FeedState, Session
+from tapewatch.capture.session import Session
+from tapewatch.capture.standing import FeedState
 from tapewatch.errors import ConfigError
 from tapewatch.model import Kind, Lane
 
@@ -128,7 +129,7 @@ async def test_it_connects_anew_however_the_connection_ends(
     end: Callable[[ServerConnection], Awaitable[None]], why: str
 ) -> None:
     async with running(says(match(1), then=end), says(match(4, type="last_match"))) as rig:
-        await until(lambda: rig.state.state == "reconnecting")
+        await until(lambda: rig.state.next_try_ts is not None)
         assert rig.state.reason == why
         assert rig.tape() == ["TRADE 1"]
         await rig.time.advance(1)
@@ -157,7 +158,7 @@ async def test_a_message_beyond_the_limit_is_set_aside_although_it_ends_the_conn
     compression: str | None, frame: str | tuple[str, ...], size: str
 ) -> None:
     async with running(says(match(1), frame), says(match(2)), compression=compression) as rig:
-        await until(lambda: rig.state.state == "reconnecting")
+        await until(lambda: rig.state.next_try_ts is not None)
         assert "1009" in rig.state.reason
         (item,) = rig.caught.quarantined
         assert (item.symbol, item.raw) == (None, b"")
@@ -173,7 +174,7 @@ async def test_text_that_is_no_text_is_set_aside_although_it_ends_the_connection
         await connection.wait_closed()
 
     async with running(says(match(1), then=garble), says(match(2))) as rig:
-        await until(lambda: rig.state.state == "reconnecting")
+        await until(lambda: rig.state.next_try_ts is not None)
         assert [(item.kind, item.raw) for item in rig.caught.quarantined] == [("binary frame", b"\xff\xfe")]
         assert "1007" in rig.state.reason
         await rig.time.advance(1)
@@ -185,8 +186,8 @@ async def test_a_venue_is_given_up(peer: Callable[[ServerConnection], Awaitable[
     async with running(says(then=peer), says(match(1))) as rig:
         await until(lambda: len(rig.exchange.requests) == 1)
         await rig.time.advance(8)
-        await until(lambda: rig.state.state == "reconnecting")
-        assert rig.state.reason == "coinbase did not answer two requests to subscribe, 4 s each"
+        await until(lambda: rig.state.next_try_ts is not None)
+        assert rig.state.reason.endswith("(coinbase did not answer two requests to subscribe, 4 s each)")
         clocks = [row for row in rig.caught.rows if row[8] == Kind.CLOCK]
         assert len(clocks) == 8, "silence is on the tape"
         await rig.time.advance(5)
@@ -195,7 +196,7 @@ async def test_a_venue_is_given_up(peer: Callable[[ServerConnection], Awaitable[
 
 async def test_a_server_that_is_gone_is_tried_again_until_it_is_back() -> None:
     async with running(says(match(1), then=goodbye)) as rig:
-        await until(lambda: rig.state.state == "reconnecting")
+        await until(lambda: rig.state.next_try_ts is not None)
         for _ in range(3):
             connections = len(rig.exchange.connections)
             while len(rig.exchange.connections) == connections:
@@ -209,8 +210,8 @@ async def test_an_address_where_nobody_listens_is_told_in_words() -> None:
         port = server.sockets[0].getsockname()[1]
     rig = Rig(Exchange(says()), f"ws://127.0.0.1:{port}")
     task = asyncio.create_task(rig.session.run(rig.caught.emit, rig.caught.quarantine))
-    await until(lambda: rig.state.state == "reconnecting")
-    assert rig.state.reason == f"cannot connect to ws://127.0.0.1:{port}: Connection refused"
+    await until(lambda: rig.state.next_try_ts is not None)
+    assert rig.state.reason == f"no data: never connected (cannot connect to ws://127.0.0.1:{port}: Connection refused)"
     rig.session.stop()  # in the middle of backing off
     await task
     assert rig.state.state == "stopped"
@@ -225,8 +226,8 @@ async def test_a_server_that_never_answers_the_handshake_is_given_up() -> None:
         port = server.sockets[0].getsockname()[1]
         rig = Rig(Exchange(says()), f"ws://127.0.0.1:{port}")
         task = asyncio.create_task(rig.session.run(rig.caught.emit, rig.caught.quarantine))
-        await until(lambda: rig.state.state == "reconnecting")
-        assert rig.state.reason == f"no answer from ws://127.0.0.1:{port}"
+        await until(lambda: rig.state.next_try_ts is not None)
+        assert rig.state.reason == f"no data: never connected (no answer from ws://127.0.0.1:{port})"
         rig.session.stop()
         await task
 
@@ -242,8 +243,8 @@ async def test_a_web_server_that_is_no_feed_is_told_in_words() -> None:
         port = server.sockets[0].getsockname()[1]
         rig = Rig(Exchange(says()), f"ws://127.0.0.1:{port}")
         task = asyncio.create_task(rig.session.run(rig.caught.emit, rig.caught.quarantine))
-        await until(lambda: rig.state.state == "reconnecting")
-        assert rig.state.reason == "coinbase refused the connection (HTTP 404)"
+        await until(lambda: rig.state.next_try_ts is not None)
+        assert rig.state.reason == "no data: never connected (coinbase refused the connection (HTTP 404))"
         rig.session.stop()
         await task
 

@@ -103,7 +103,7 @@ def test_fields_that_a_later_version_may_add_are_passed_over() -> None:
 def test_messages_are_plain_json_of_one_line() -> None:
     for each in encode(seeded(3, 500, 3)):
         assert b"\n" not in each
-        assert msgspec.json.decode(each)["kind"] in ("trade", "gap", "late", "filled", "clock")
+        assert msgspec.json.decode(each)["kind"] in ("trade", "gap", "late", "filled", "clock", "epoch")
 
 
 @pytest.mark.parametrize(

@@ -69,18 +69,19 @@ def test_the_seeded_tapes_reach_every_corner() -> None:
     verdicts = [agreed_on(seed, "default") for seed in SEEDS]
     told = Counter((c.change, c.anomaly.rule, c.anomaly.direction) for v in verdicts for c in v.changes)
     market = ("pct_spike", "abs_jump", "vol_breakout", "mean_reversion_break")
-    sides = [*((rule, side) for rule in market for side in ("up", "down")), ("silent_feed", None), ("tape_gap", None)]
+    feed = ("silent_feed", "tape_gap", "blind_feed", "new_numbering")
+    sides = [*((rule, side) for rule in market for side in ("up", "down")), *((rule, None) for rule in feed)]
     for rule, side in sides:
         assert told["opened", rule, side]
         assert told["ended", rule, side]
-        assert told["escalated", rule, side] or rule == "tape_gap"
+        assert told["escalated", rule, side] or rule in ("tape_gap", "new_numbering")
     records = [c.anomaly for v in verdicts for c in v.changes if c.change == "opened"]
     assert {a.quality for a in records} == {"complete", "late", "gap"}
     assert {a.history for a in records} == {True, False}
     assert any("from its last trade" in a.explain for a in records)
     told_new = {pair for seed, v in zip(SEEDS, verdicts, strict=True) for pair in kinds(seed, v)}
     assert told_new == {(kind, new) for kind in Kind for new in (True, False)}
-    assert any(len(gaps) == 64 for v in verdicts for _, gaps in v.ledgers.values())
+    assert any(len(gaps) == 64 for v in verdicts for _, gaps, _ in v.ledgers.values())
 
 
 def kinds(seed: int, verdict: Verdict) -> set[tuple[int, bool]]:

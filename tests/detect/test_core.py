@@ -106,7 +106,7 @@ def test_ledgers_tell_the_highest_id_and_the_open_gaps() -> None:
     detector = Detector(RuleBook.default())
     rows = Tape(BTC, DOGE).trade(0, "1", number=7).gap(1, 8, 9).trade(1, "1", number=10).rows()
     detector.update(rows)
-    assert detector.ledgers() == {BTC: Ledger(10, ((8, 9),))}
+    assert detector.ledgers() == {BTC: Ledger(10, ((8, 9),), START + NS)}
 
 
 def test_open_anomalies_are_told_as_they_stand() -> None:

@@ -9,7 +9,8 @@ from support.frames import START_NS, match
 from support.virtual_time import VirtualTime, settle
 from support.wires import Venue, Wire
 from tapewatch.capture.config import CaptureConfig
-from tapewatch.capture.session import PAUSED, Session
+from tapewatch.capture.session import Session
+from tapewatch.capture.standing import PAUSED
 from tapewatch.detect.core import Ledger
 from tapewatch.model import Kind, Lane
 from tapewatch.runtime import live

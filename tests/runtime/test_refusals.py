@@ -139,7 +139,7 @@ async def test_who_is_refused_from_the_start_is_named_and_comes_back(
     ("trouble", "holds"),
     [
         ("mute@0+12", lambda said: "did not answer two requests to subscribe" in said),
-        ("busy:5@0+12", lambda said: said.endswith("(HTTP 503) and asks for 5 s of patience")),
+        ("busy:5@0+12", lambda said: "(HTTP 503) and asks for 5 s of patience" in said),
         ("page@0+12", lambda said: "answered with a web page (HTTP 200) where a feed was expected" in said),
     ],
 )

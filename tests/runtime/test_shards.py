@@ -144,4 +144,4 @@ def test_a_message_above_the_limit_is_refused_with_its_length() -> None:
 
 def test_the_state_of_another_version_says_what_to_do() -> None:
     with pytest.raises(SnapshotError, match=r"detect\.checkpoint: expected the state of this version .* begin anew"):
-        fold(RULES, msgspec.msgpack.encode([Detector(RULES).snapshot().replace(b"\x02", b"\x63", 1), []]), [])
+        fold(RULES, msgspec.msgpack.encode([Detector(RULES).snapshot().replace(b"\x03", b"\x63", 1), []]), [])

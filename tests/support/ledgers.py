@@ -7,15 +7,16 @@ from tapewatch.model import Flag, Kind, RowTuple
 
 
 class Left(NamedTuple):
-    """What a tape says about its lane when it ends: what a restart knows."""
+    """What a tape says about its lane when it ends: what a restart knows. No trade is younger than its last one."""
 
     highest_id: int
     open_gaps: tuple[tuple[int, int], ...]
+    ts: int = 2**63 - 1
 
 
-def trade(trade_id: int, at_ns: int) -> RowTuple:
-    """Make a trade as the protocol hands it to the ledger."""
-    return (at_ns - 1, at_ns, trade_id, 7 * trade_id, 10**10, 0.5, 0, 0, int(Kind.TRADE), 1, 0)
+def trade(trade_id: int, at_ns: int, ts: int | None = None) -> RowTuple:
+    """Make a trade as the protocol hands it to the ledger; by itself it happened 1 ns before it came."""
+    return (at_ns - 1 if ts is None else ts, at_ns, trade_id, 7 * trade_id, 10**10, 0.5, 0, 0, int(Kind.TRADE), 1, 0)
 
 
 def words(rows: Iterable[RowTuple]) -> list[str]:
@@ -27,7 +28,7 @@ def _word(row: RowTuple) -> str:
     kind, flags = Kind(row[8]), Flag(row[10])
     if kind is Kind.CLOCK:
         return "CLOCK"
-    if kind in (Kind.TRADE, Kind.LATE):
+    if kind in (Kind.TRADE, Kind.LATE, Kind.EPOCH):
         return f"{kind.name} {row[2]}"
     return f"{'GIVEN_UP' if Flag.GIVEN_UP in flags else kind.name} {row[2]}-{row[6]}"
 

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from hypothesis import strategies as st
 
-from tapewatch.model import NS, PRICE_MAX, PRICE_SCALE, Flag, Kind, Lane, Rows, RowTuple
+from tapewatch.model import NS, NUMBERING, PRICE_MAX, PRICE_SCALE, Cause, Flag, Kind, Lane, Rows, RowTuple
 
 START = 1_760_054_400 * NS
 """Midnight of 2025-10-10 UTC, where made-up tapes begin."""
@@ -82,12 +82,28 @@ class Tape:
         """Close the gap first … last."""
         return self._row(Kind.FILLED, lane, at, None, first, aux=last, flags=Flag.GIVEN_UP if given_up else 0)
 
+    def epoch(self, at: Seconds, first: int, before: int, *, lane: int = 0) -> Self:
+        """Begin to number trades anew, from `first`."""
+        self.next_id[lane] = first
+        return self._row(Kind.EPOCH, lane, at, None, first, aux=before)
+
     def clock(
-        self, recv: Seconds, frame: Seconds, venue: Seconds | None = None, *, flags: int = 0, lane: int = 0
+        self,
+        recv: Seconds,
+        frame: Seconds,
+        venue: Seconds | None = None,
+        *,
+        flags: int = 0,
+        lane: int = 0,
+        blind: Seconds | None = None,
+        why: Cause = Cause.NONE,
     ) -> Self:
-        """Tick at `recv`; the last frame came at `frame`; `venue`: the venue's time where it is known."""
-        last_frame = START + ns(frame)
-        row = (0 if venue is None else START + ns(venue), START + ns(recv), 0, 0, 0, 0.0, last_frame)
+        """Tick at `recv`; the last frame came at `frame`; `venue`: the venue's time where it is known.
+
+        `blind`: since when nothing gets through, and `why`.
+        """
+        last_frame, since = START + ns(frame), 0 if blind is None else START + ns(blind)
+        row = (0 if venue is None else START + ns(venue), START + ns(recv), why, since, 0, 0.0, last_frame)
         self.tuples.append((*row, lane, Kind.CLOCK, 0, flags))
         return self
 
@@ -139,17 +155,18 @@ class _Walk:
         self.gaps: list[tuple[int, int]] = []
         self.told: list[RowTuple] = []
         self.run = 1
+        self.blind_since = 0
 
     def rows(self) -> list[RowTuple]:
         """Draw what capture lets go next: one row, or two that belong together."""
         weights = {
-            "mild": (300, 1, 1, 1, 20, 1),
-            "flat": (300, 1, 1, 1, 20, 1),
-            "wild": (30, 1, 1, 1, 4, 1),
-            "torn": (10, 8, 3, 1, 4, 3),
-            "deaf": (6, 1, 1, 1, 8, 1),
+            "mild": (300, 1, 1, 1, 20, 1, 0),
+            "flat": (300, 1, 1, 1, 20, 1, 0),
+            "wild": (30, 1, 1, 1, 4, 1, 0.1),
+            "torn": (10, 8, 3, 1, 4, 3, 0.03),
+            "deaf": (6, 1, 1, 1, 8, 1, 0.1),
         }[self.temper]
-        draw = (self._trade, self._gap, self._late, self._filled, self._clock, self._again)
+        draw = (self._trade, self._gap, self._late, self._filled, self._clock, self._again, self._epoch)
         rows = self.rng.choices(draw, weights)[0]()
         self.told += rows
         return rows
@@ -243,7 +260,20 @@ class _Walk:
         if not silent:
             self.last_frame = self.now - self.rng.choice((0, 1, NS, 5 * NS - 1, 5 * NS))
         venue = self.rng.choice((0, 0, self.now, self.ts, self.ts + 60 * NS, self.ts + 60 * NS + 1))
-        return [(venue, self.now, 0, 0, 0, 0.0, self.last_frame, self.lane, Kind.CLOCK, 0, self._history())]
+        blind = self.rng.random()
+        if blind < 0.1:
+            self.blind_since = self.now - self.rng.choice((0, 5 * NS - 1, 5 * NS, 9 * NS))
+        elif blind < 0.3:
+            self.blind_since = 0
+        why = self.rng.choice((0, *Cause))
+        row = (venue, self.now, why, self.blind_since, 0, 0.0, self.last_frame, self.lane)
+        return [(*row, Kind.CLOCK, 0, self._history())]
+
+    def _epoch(self) -> list[RowTuple]:
+        before = self.number
+        self.number = (before // NUMBERING + 1) * NUMBERING + self.rng.choice((0, 1, 5_000))
+        self.gaps.clear()
+        return [self._row(Kind.EPOCH, self.number + 1, 0, before, self._history())]
 
     def _again(self) -> list[RowTuple]:
         # Some rows are told twice, in their order.

@@ -11,13 +11,24 @@ from typing import NamedTuple
 
 import msgspec
 
-from support.oracle_rules import MARKET_RULES, Finding, Parameters, Rule, Seconds, SilentFeed, TapeGap
+from support.oracle_feed import BlindFeed, NewNumbering, SilentFeed, TapeGap
+from support.oracle_rules import (
+    MARKET_RULES,
+    AbsJump,
+    Finding,
+    MeanReversionBreak,
+    Parameters,
+    PctSpike,
+    Seconds,
+    VolBreakout,
+)
 from support.oracle_words import NS, exact, identity, iso
 from tapewatch.model import Anomaly, Change, Flag, Kind, Lane, Rows
 
 OUTAGE_NS = LATE_NS = 10 * NS
 GAPS_MAX = 64
 
+Rule = PctSpike | AbsJump | VolBreakout | MeanReversionBreak | SilentFeed | TapeGap | BlindFeed | NewNumbering
 Armed = dict[str, Parameters]  # rule → its parameters; a rule that is absent is not armed
 
 BTC: Armed = {
@@ -27,6 +38,8 @@ BTC: Armed = {
     "mean_reversion_break": {"sigmas": 2, "samples": 60, "floor_quote": 25, "quiet_s": 60},
     "silent_feed": {"limit_s": 5},
     "tape_gap": {},
+    "blind_feed": {"limit_s": 5},
+    "new_numbering": {},
 }
 OTHERS: Armed = {
     "pct_spike": {"threshold_pct": 0.25, "window_s": 10, "quiet_s": 60},
@@ -34,6 +47,8 @@ OTHERS: Armed = {
     "mean_reversion_break": {"sigmas": 2, "samples": 60, "floor_pct": 0.20, "quiet_s": 60},
     "silent_feed": {"limit_s": 5},
     "tape_gap": {},
+    "blind_feed": {"limit_s": 5},
+    "new_numbering": {},
 }
 
 
@@ -81,7 +96,7 @@ class Verdict(NamedTuple):
     open: list[Anomaly]  # sorted as files are
     new: list[bool]
     bars: dict[BarKey, Bar]
-    ledgers: dict[Lane, tuple[int, tuple[tuple[int, int], ...]]]  # highest id named (-1: none yet), open gaps
+    ledgers: dict[Lane, tuple[int, tuple[tuple[int, int], ...], int]]  # highest id (-1: none yet), open gaps, last time
 
 
 class Gap:
@@ -115,6 +130,8 @@ class LaneOracle:
         self.quiet_ns = {rule.name: exact(rule.parameters["quiet_s"]) * NS for rule in self.rules}
         self.silent = SilentFeed(lane.venue, armed["silent_feed"]) if "silent_feed" in armed else None
         self.gap_rule = TapeGap(armed["tape_gap"]) if "tape_gap" in armed else None
+        self.blind = BlindFeed(lane.symbol, armed["blind_feed"]) if "blind_feed" in armed else None
+        self.anew = NewNumbering(lane.symbol, armed["new_numbering"]) if "new_numbering" in armed else None
 
     def take(self, row: Row) -> bool:
         """Work on one row; say whether it was new."""
@@ -124,6 +141,7 @@ class LaneOracle:
             Kind.LATE: self._late,
             Kind.FILLED: self._filled,
             Kind.CLOCK: self._clock,
+            Kind.EPOCH: self._epoch,
         }
         return work[Kind(row.kind)](row)
 
@@ -159,6 +177,22 @@ class LaneOracle:
                 self._fire(self.gap_rule, finding, row, row.recv_ts)
         return True
 
+    def _epoch(self, row: Row) -> bool:
+        if row.trade_id <= self.highest + 1:
+            return False
+        while self.gaps:
+            self._give_up(self.gaps.pop(0))
+        if self.last_ts is not None:
+            self.given_up.append(self.last_ts)
+        self.highest = row.trade_id - 1
+        self.gap_since_trade = True
+        if ("tape_gap", None) in self.open:
+            self._end("tape_gap", None, row.recv_ts)
+        if self.anew is not None:
+            for finding in self.anew.see(row.trade_id, row.aux):
+                self._fire(self.anew, finding, row, row.recv_ts)
+        return True
+
     def _late(self, row: Row) -> bool:
         for gap in self.gaps:
             if gap.first <= row.trade_id <= gap.last and row.trade_id > gap.latest:
@@ -183,11 +217,18 @@ class LaneOracle:
         self.last_clock = row.recv_ts
         if row.ts != 0:
             self._end_quiet(row.ts)
+        if ("silent_feed", None) in self.open and row.aux > self.since["silent_feed"]:
+            self._end("silent_feed", None, row.recv_ts)
+        if ("blind_feed", None) in self.open and row.sequence == 0:
+            self._end("blind_feed", None, row.recv_ts)
+        if ("new_numbering", None) in self.open:
+            self._end("new_numbering", None, row.recv_ts)
         if self.silent is not None:
-            if ("silent_feed", None) in self.open and row.aux > self.since["silent_feed"]:
-                self._end("silent_feed", None, row.recv_ts)
-            for finding in self.silent.see(row.recv_ts, row.aux):
+            for finding in self.silent.see(row.recv_ts, row.aux, row.trade_id):
                 self._fire(self.silent, finding, row, row.recv_ts)
+        if self.blind is not None:
+            for finding in self.blind.see(row.recv_ts, row.sequence, row.trade_id):
+                self._fire(self.blind, finding, row, row.recv_ts)
         return True
 
     def _give_up(self, gap: Gap) -> None:
@@ -217,7 +258,7 @@ class LaneOracle:
                 self.since["silent_feed"] = row.aux
         else:
             anomaly = self._continued(rule, self.open[key], finding, at, price)
-        if rule is not self.gap_rule:
+        if rule not in (self.gap_rule, self.anew):
             steps = anomaly.escalation
             while abs(finding.observed) >= 2.0 ** (steps + 1) * anomaly.threshold:
                 steps += 1
@@ -252,7 +293,7 @@ class LaneOracle:
 
     def _opened(self, rule: Rule, finding: Finding, row: Row, at: int, price: float | None) -> Anomaly:
         venue, symbol = self.lane
-        key = row.recv_ts if rule is self.silent else row.trade_id
+        key = row.recv_ts if rule.unit == "s" else row.trade_id
         return Anomaly(
             id=identity(self.lane, rule.name, finding.direction, rule.parameters, key),
             venue=venue,
@@ -263,7 +304,7 @@ class LaneOracle:
             direction=finding.direction,
             opened_ts=at,
             opened_at=iso(at),
-            trade_id=None if rule is self.silent else row.trade_id,
+            trade_id=None if rule.unit == "s" else row.trade_id,
             price=price,
             reference_price=finding.reference_price,
             reference_ts=finding.reference_ts,
@@ -320,7 +361,10 @@ def judge(tape: Rows, parameters: Callable[[Lane], Armed] = defaults) -> Verdict
             lanes[name] = LaneOracle(name, parameters(name), changes)
         new.append(lanes[name].take(row))
     still = [anomaly for lane in lanes.values() for anomaly in lane.open.values()]
-    ledgers = {name: (lane.highest, tuple((gap.first, gap.last) for gap in lane.gaps)) for name, lane in lanes.items()}
+    ledgers = {
+        name: (lane.highest, tuple((gap.first, gap.last) for gap in lane.gaps), max(0, lane.last_ts or 0))
+        for name, lane in lanes.items()
+    }
     return Verdict(changes, sorted(still, key=Anomaly.sort_key), new, bars_of(tape, new), ledgers)
 
 

@@ -17,11 +17,9 @@ from support.oracle_words import (
     breakout_sentence,
     difference_text,
     exact,
-    missing_sentence,
     price_text,
     quote_of,
     rounded,
-    silence_sentence,
     stretch_sentence,
     window_sentence,
 )
@@ -314,57 +312,5 @@ class MeanReversionBreak:
         ]
 
 
-class SilentFeed:
-    """No frame at all came on the lane."""
-
-    name, severity, unit = "silent_feed", "high", "s"
-
-    def __init__(self, venue: str, parameters: Parameters) -> None:
-        self.venue = venue
-        self.parameters = parameters
-        self.limit_ns = exact(parameters["limit_s"]) * NS
-
-    def see(self, recv_ts: int, last_frame: int) -> list[Finding]:
-        silence = recv_ts - last_frame
-        if silence < self.limit_ns:
-            return []
-        limit_s = self.parameters["limit_s"]
-        return [
-            Finding(
-                direction=None,
-                observed=float(silence) / 1e9,
-                threshold=float(limit_s),
-                reference_price=None,
-                reference_ts=last_frame,
-                gap_since=0,
-                explain=lambda: silence_sentence(self.venue, silence, limit_s),
-            )
-        ]
-
-
-class TapeGap:
-    """Trade ids were skipped."""
-
-    name, severity, unit = "tape_gap", "high", "trades"
-
-    def __init__(self, parameters: Parameters) -> None:
-        self.parameters = parameters
-
-    def see(self, first: int, last: int) -> list[Finding]:
-        return [
-            Finding(
-                direction=None,
-                observed=float(last - first + 1),
-                threshold=1.0,
-                reference_price=None,
-                reference_ts=None,
-                gap_since=0,
-                explain=lambda: missing_sentence(first, last),
-            )
-        ]
-
-
 MARKET_RULES = (PctSpike, AbsJump, VolBreakout, MeanReversionBreak)
 """In the order of the page's table, in which they are tested and ended."""
-
-Rule = PctSpike | AbsJump | VolBreakout | MeanReversionBreak | SilentFeed | TapeGap

@@ -92,9 +92,38 @@ def stretch_sentence(symbol: str, price: int, total: int, n: int, threshold: flo
     return f"{symbol} stands {size} {side} its {n}-second mean of {mean} (limit {rounded(threshold, decimals)})"
 
 
-def silence_sentence(venue: str, ns: int, limit_s: float) -> str:
-    """Say what `silent_feed` saw."""
+def silence_sentence(venue: str, ns: int, limit_s: float, why: int) -> str:
+    """Say what `silent_feed` saw; `why` is the clock's word on it."""
+    if why == 1:
+        return f"no data from {venue} for {seconds_text(ns)} s: never connected (limit {plain(limit_s)} s)"
+    if why == 2:
+        return f"no data from {venue} for {seconds_text(ns)} s: not one frame yet (limit {plain(limit_s)} s)"
     return f"no frame from {venue} for {seconds_text(ns)} s (limit {plain(limit_s)} s)"
+
+
+BLIND = {
+    1: "never connected",
+    2: "not one frame yet",
+    3: "the venue trades and none of it comes",
+    4: "the venue trades and none gets through (all told again)",
+    5: "the venue trades and none gets through (all in quarantine)",
+    6: "the venue trades and none gets through (all too late)",
+    7: "the venue trades and none gets through (no heartbeat confirms their ids)",
+    9: "the venue does not serve it",
+    10: "too many rows wait to be stored, so nothing is read",
+}
+
+
+def blind_sentence(symbol: str, ns: int, limit_s: float, why: int) -> str:
+    """Say what `blind_feed` saw."""
+    reason = BLIND.get(why, "the venue trades and none gets through")
+    return f"{symbol} blind for {seconds_text(ns)} s: {reason} (limit {plain(limit_s)} s)"
+
+
+def anew_sentence(symbol: str, first: int, last: int) -> str:
+    """Say what `new_numbering` saw; the tape raises the ids of each numbering by 10 ** 15."""
+    ids = f"from {first % 10**15} after {last % 10**15}"
+    return f"{symbol} has its trades numbered anew, {ids}: trades between the two may be missing"
 
 
 def missing_sentence(first: int, last: int) -> str:

@@ -10,7 +10,8 @@ from support.ledgers import Left, words
 from support.virtual_time import VirtualTime, settle
 from support.wires import Caught, Venue, Wire
 from tapewatch.capture.config import CaptureConfig
-from tapewatch.capture.session import FeedState, Session
+from tapewatch.capture.session import Session
+from tapewatch.capture.standing import FeedState
 from tapewatch.model import Lane
 
 CONFIG = CaptureConfig(symbols=("BTC-USD", "ETH-USD"))

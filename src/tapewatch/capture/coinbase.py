@@ -6,17 +6,18 @@ Sans-I/O: no socket and no clock; every call is told the time. Bad input never r
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from tapewatch.capture.completeness import AHEAD_NS_MAX, NAMED_LEAP_MAX, NEVER_NS, Completeness, Resume
+from tapewatch.capture.completeness import AHEAD_NS_MAX, Completeness, Resume
+from tapewatch.capture.messages import Envelope, Heartbeat, Match, Subscriptions, read, read_numbered
+from tapewatch.capture.numbering import NEVER_NS, TRADE_ID
 from tapewatch.capture.subscribing import ANSWER_NS, Pair, Subscribing
 from tapewatch.capture.text import EPOCH, price_units, shown, size_of, time_ns
 from tapewatch.errors import FeedError
-from tapewatch.model import NS, Kind, Lane, RowTuple
+from tapewatch.model import NS, NUMBERING, Cause, Kind, Lane, RowTuple
 
 VENUE = "coinbase"
 
@@ -41,10 +42,6 @@ SPOKEN = frozenset({"match", "last_match", "heartbeat", "subscriptions", "error"
 _TRADE = int(Kind.TRADE)
 _TAKER = {"sell": 1, "buy": -1}  # the venue names the maker's side; a seller who waited was bought from
 _NEW_YORK = ZoneInfo("America/New_York")
-
-_INT64_MAX = 2**63 - 1
-
-Int64 = Annotated[int, Meta(ge=0, le=_INT64_MAX)]
 
 
 class Quarantined(Struct, frozen=True):
@@ -72,47 +69,6 @@ class Quarantined(Struct, frozen=True):
     def kind(self) -> str:
         """The reason's first part, one of a dozen."""
         return self.reason.partition(":")[0]
-
-
-class _Match(Struct, tag="match", tag_field="type", gc=False):
-    trade_id: Int64
-    side: Literal["buy", "sell"]
-    size: str
-    price: str
-    product_id: str
-    sequence: Int64
-    time: str
-
-
-class _LastMatch(_Match, tag="last_match", tag_field="type", gc=False):
-    pass
-
-
-class _Heartbeat(Struct, tag="heartbeat", tag_field="type", gc=False):
-    last_trade_id: Int64
-    product_id: str
-    time: str
-
-
-class _Channel(Struct):
-    name: str
-    product_ids: tuple[str, ...] | None = None
-
-
-class _Subscriptions(Struct, tag="subscriptions", tag_field="type"):
-    channels: tuple[_Channel, ...]
-
-
-class _Error(Struct, tag="error", tag_field="type"):
-    message: str = ""
-    reason: str = ""
-
-
-class _Envelope(Struct):
-    # Whatever can still be read of a frame that is not what it should be.
-    type: Any = None
-    product_id: Any = None
-    trade_id: Any = None
 
 
 class Coinbase:
@@ -187,18 +143,17 @@ class Coinbase:
         self.ahead_ns = 0
         self._numbers = {lane.symbol: number for number, lane in enumerate(self.lanes)}
         self._clock_ns = NEVER_NS
-        self._decode = msgspec.json.Decoder(_Match | _LastMatch | _Heartbeat | _Subscriptions | _Error).decode
 
     def start(self, now_ns: int) -> list[RowTuple]:
-        """Close the gaps that were open when the program stopped."""
+        """Start the lanes' clocks, and close the gaps that were open when the program stopped."""
+        self._start_clocks(now_ns)
         return [row for ledger in self.ledgers for row in ledger.start(now_ns)]
 
     def subscribe(self, now_ns: int) -> list[str]:
-        """Return the text frames to send on a new connection; the first call starts the lanes' clocks."""
-        if self._clock_ns == NEVER_NS:
-            self._clock_ns = now_ns + NS
-            for ledger in self.ledgers:
-                ledger.subscribed_ns = now_ns
+        """Return the text frames to send on a new connection."""
+        self._start_clocks(now_ns)
+        for ledger in self.ledgers:
+            ledger.takings.connected = True
         self.asking.connected(now_ns)
         return self.asking.requests(now_ns)
 
@@ -221,20 +176,48 @@ class Coinbase:
         return f"{self.venue} does not serve {symbol}: {words.removeprefix('Failed to subscribe: ')}" if words else ""
 
     def wake_ns(self) -> int:
-        """Tell when `tick` has something to do next; `NEVER_NS` before the first subscription."""
+        """Tell when `tick` has something to do next; `NEVER_NS` before the clocks run."""
         return min(self._clock_ns, *(ledger.due_ns for ledger in self.ledgers))
 
     def tick(self, now_ns: int) -> list[RowTuple]:
         """Let go what must not wait beyond `now_ns`, and once a second a ``CLOCK`` row per lane."""
         rows = [row for ledger in self.ledgers for row in ledger.due(now_ns)]
-        if now_ns >= self._clock_ns:
-            rows += [ledger.clock(now_ns) for ledger in self.ledgers]
-            heard = {lane.symbol: ledger.last_frame_ns for lane, ledger in zip(self.lanes, self.ledgers, strict=True)}
-            self.asking.unheard(heard, now_ns)
-            self._clock_ns += NS
-            if self._clock_ns <= now_ns:  # we were held up: seconds that are over are not made up for
-                self._clock_ns = now_ns + NS
-        return rows
+        self._hand_back(now_ns)
+        return rows + self._clocks(now_ns)
+
+    def unread(self, now_ns: int, since_ns: int) -> list[RowTuple]:
+        """Say, once a second, that nobody has read what the venue sends since `since_ns`.
+
+        The frames wait: that no one was heard is not the venue's silence, so the lanes are blind and not silent.
+        """
+        clocks = self._clocks(now_ns)
+        return [(*row[:2], int(Cause.UNREAD), since_ns, *row[4:6], now_ns, *row[7:]) for row in clocks]
+
+    def _start_clocks(self, now_ns: int) -> None:
+        if self._clock_ns == NEVER_NS:
+            self._clock_ns = now_ns + NS
+            for ledger in self.ledgers:
+                ledger.started_ns = now_ns
+
+    def _clocks(self, now_ns: int) -> list[RowTuple]:
+        if now_ns < self._clock_ns:
+            return []
+        self._clock_ns += NS
+        if self._clock_ns <= now_ns:  # we were held up: seconds that are over are not made up for
+            self._clock_ns = now_ns + NS
+        heard = {lane.symbol: ledger.last_frame_ns for lane, ledger in zip(self.lanes, self.ledgers, strict=True)}
+        self.asking.unheard(heard, now_ns)
+        for lane, ledger in zip(self.lanes, self.ledgers, strict=True):
+            takings = ledger.takings
+            takings.refused_ns = (takings.refused_ns or now_ns) if self.refusal(lane.symbol) else 0
+        return [ledger.clock(now_ns) for ledger in self.ledgers]
+
+    def _hand_back(self, now_ns: int) -> None:
+        for number, ledger in enumerate(self.ledgers):
+            for one in ledger.unconfirmed:
+                trade_id = one.row[TRADE_ID]
+                self._set_aside(one.raw, now_ns, f"{_leap(trade_id, ledger)}, and no heartbeat has named it", number)
+            ledger.unconfirmed.clear()
 
     def receive(self, raw: str | bytes, now_ns: int) -> list[RowTuple]:
         """Take one frame.
@@ -258,14 +241,14 @@ class Coinbase:
                 raw, now_ns, f"oversized frame: {len(raw):,} characters, at most {FRAME_MAX:,} are read"
             )
         try:
-            message = self._decode(raw)
+            message = read(raw)
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
             return self._puzzle(raw, now_ns, str(error))
-        if isinstance(message, _Match):
+        if isinstance(message, Match):
             return self._match(message, raw, now_ns)
-        if isinstance(message, _Heartbeat):
+        if isinstance(message, Heartbeat):
             return self._heartbeat(message, raw, now_ns)
-        if isinstance(message, _Subscriptions):
+        if isinstance(message, Subscriptions):
             named = {Pair(symbol, each.name) for each in message.channels for symbol in each.product_ids or ()}
             self.asking.acknowledged(named, now_ns)
         else:
@@ -278,7 +261,7 @@ class Coinbase:
         """Note a frame that could not even be received, so that nothing of it can be kept."""
         return self._set_aside(b"", now_ns, reason)
 
-    def _match(self, match: _Match, raw: str, now_ns: int) -> list[RowTuple]:
+    def _match(self, match: Match, raw: str, now_ns: int) -> list[RowTuple]:
         number = self._numbers.get(match.product_id)
         if number is None:
             return self._set_aside(raw, now_ns, f"unrequested product: {shown(match.product_id)}")
@@ -286,18 +269,16 @@ class Coinbase:
         ledger.last_frame_ns = now_ns
         if self.asking.watching:
             self.asking.heard(match.product_id, MATCHES, now_ns)
-        if not ledger.believes(match.trade_id):
-            return self._set_aside(raw, now_ns, _leap(match.trade_id, ledger), number)
         try:
             price = price_units(match.price)
             size = size_of(match.size)
             ts = _trade_ns(match.time, max(now_ns + self.ahead_ns, ledger.heartbeat_ts))
         except FeedError as refused:
-            return self._set_aside(raw, now_ns, str(refused), number, match.trade_id)
+            return self._trade_aside(raw, now_ns, str(refused), number, match.trade_id)
         side = _TAKER[match.side]
-        return ledger.trade((ts, now_ns, match.trade_id, match.sequence, price, size, 0, number, _TRADE, side, 0))
+        return ledger.trade((ts, now_ns, match.trade_id, match.sequence, price, size, 0, number, _TRADE, side, 0), raw)
 
-    def _heartbeat(self, beat: _Heartbeat, raw: str, now_ns: int) -> list[RowTuple]:
+    def _heartbeat(self, beat: Heartbeat, raw: str, now_ns: int) -> list[RowTuple]:
         number = self._numbers.get(beat.product_id)
         if number is None:
             return self._set_aside(raw, now_ns, f"unrequested product: {shown(beat.product_id)}")
@@ -305,7 +286,8 @@ class Coinbase:
         ledger.last_frame_ns = now_ns
         if self.asking.watching:
             self.asking.heard(beat.product_id, HEARTBEAT, now_ns)
-        if not ledger.believes(beat.last_trade_id, NAMED_LEAP_MAX):
+        if not ledger.believes_beat(beat.last_trade_id):
+            ledger.heard(beat.last_trade_id, now_ns)
             return self._set_aside(raw, now_ns, _leap(beat.last_trade_id, ledger), number)
         try:
             ts = time_ns(beat.time)
@@ -317,8 +299,10 @@ class Coinbase:
 
     def _puzzle(self, raw: str, now_ns: int, error: str) -> list[RowTuple]:
         # Off the fast path: a kind that was not asked for, or something that is not what the venue promises.
+        if (match := read_numbered(raw)) is not None:
+            return self._match(match, raw, now_ns)
         try:
-            envelope = msgspec.json.decode(raw, type=_Envelope)
+            envelope = msgspec.json.decode(raw, type=Envelope)
         except msgspec.ValidationError as wrong:
             return self._set_aside(raw, now_ns, f"wrong field: {wrong}")
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as wrong:
@@ -334,24 +318,27 @@ class Coinbase:
             return []
         if kind not in SPOKEN:
             return self._set_aside(raw, now_ns, f"unknown message type: {shown(kind)}", number)
-        trade_id = envelope.trade_id if kind in ("match", "last_match") else None
-        return self._set_aside(raw, now_ns, f"wrong field: {error}", number, trade_id)
+        if number is not None and kind in ("match", "last_match"):
+            return self._trade_aside(raw, now_ns, f"wrong field: {error}", number, envelope.trade_id)
+        return self._set_aside(raw, now_ns, f"wrong field: {error}", number)
 
-    def _set_aside(
-        self, raw: str | bytes, now_ns: int, reason: str, number: int | None = None, trade_id: object = None
-    ) -> list[RowTuple]:
+    def _trade_aside(self, raw: str, now_ns: int, reason: str, number: int, trade_id: object) -> list[RowTuple]:
         # A trade whose id can be read counts as seen, so that it leaves no gap.
+        self._set_aside(raw, now_ns, reason, number)
+        ledger = self.ledgers[number]
+        known = trade_id if type(trade_id) is int and 0 <= trade_id < NUMBERING else None
+        rows = [] if known is None or not ledger.believes(known) else ledger.seen(known, now_ns)
+        ledger.takings.miss(Cause.QUARANTINED, known, now_ns)
+        return rows
+
+    def _set_aside(self, raw: str | bytes, now_ns: int, reason: str, number: int | None = None) -> list[RowTuple]:
         head = raw[:RAW_MAX]
         kept = head if isinstance(head, bytes) else head.encode("utf-8", "backslashreplace")[:RAW_MAX]
         symbol = None if number is None else self.lanes[number].symbol
         self.quarantined.append(Quarantined(now_ns, self.venue, symbol, reason, kept))
-        if number is None:
-            return []
-        self.quarantined_count[number] += 1
-        if type(trade_id) is not int or not 0 <= trade_id <= _INT64_MAX:
-            return []
-        ledger = self.ledgers[number]
-        return ledger.seen(trade_id, now_ns) if ledger.believes(trade_id) else []
+        if number is not None:
+            self.quarantined_count[number] += 1
+        return []
 
 
 def planned_restart(now_ns: int) -> bool:
@@ -376,4 +363,4 @@ def _ahead(text: str) -> str:
 
 
 def _leap(trade_id: int, ledger: Completeness) -> str:
-    return f"absurd trade id: {trade_id} leaps from {ledger.highest_id}"
+    return f"absurd trade id: {trade_id} leaps from {ledger.highest_id % NUMBERING}"

@@ -6,10 +6,11 @@ callbacks.
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Literal
 
-from msgspec import Struct, structs
+from msgspec import structs
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tapewatch import telemetry
@@ -18,10 +19,12 @@ from tapewatch.capture.completeness import Resume
 from tapewatch.capture.config import CaptureConfig
 from tapewatch.capture.connection import Connect, Connection, dial, garbled, oversized, patience_s, words
 from tapewatch.capture.rowtime import RowTime
+from tapewatch.capture.standing import PAUSED, FeedState, Standing, standing
 from tapewatch.capture.subscribing import ASK_EVERY_NS
+from tapewatch.capture.takings import LOST
 from tapewatch.clock import Clock, SystemClock
 from tapewatch.errors import FeedError
-from tapewatch.model import NS, Lane, RowTuple
+from tapewatch.model import NS, NUMBERING, Cause, Lane, RowTuple
 from tapewatch.steps import slept_words
 
 BACKOFF_BASE_S = 1.0
@@ -34,42 +37,7 @@ TELL_AGAIN_NS = 10 * NS
 """Quarantined frames of one kind are counted always, and logged at most this often."""
 
 
-PAUSED = "not read for now: too many rows wait to be stored"
-"""Why a lane is not live while `Session.pause_reading` holds."""
-
 Sleep = Callable[[float], Awaitable[None]]
-
-
-class FeedState(Struct, frozen=True):
-    """How one lane's feed stands.
-
-    Attributes
-    ----------
-    state
-        ``waiting`` until the lane's first frame on this connection, ``live`` from then on, ``reconnecting`` without a
-        connection, ``stopped`` at the end.
-    reason
-        Why it is not live, for a person; "" when it is.
-    last_frame_ts, connected_ts, next_try_ts
-        Receive time of the lane's last frame; since when there is a connection; when the next attempt is due. Ns; None
-        where there is none.
-    attempts
-        Attempts to connect since the last frame of any lane; 0 when live.
-    duplicates, quarantined
-        Trades told again, and frames set aside, since the start.
-    reconnects
-        Connections made after the first one; the same for all lanes.
-    """
-
-    state: Literal["waiting", "live", "reconnecting", "stopped"]
-    reason: str
-    last_frame_ts: int | None
-    connected_ts: int | None
-    next_try_ts: int | None
-    attempts: int
-    duplicates: int
-    quarantined: int
-    reconnects: int
 
 
 class Session:
@@ -113,11 +81,12 @@ class Session:
         self._reading.set()
         self._state: Literal["waiting", "connected", "reconnecting", "stopped"] = "waiting"
         self._reason = f"connecting to {self._url}"
-        self._connected_ns = self._heard_ns = self._tried_ns = 0
+        self._connected_ns = self._heard_ns = self._tried_ns = self._paused_ns = 0
         self._next_try_ns: int | None = None
         self._attempts = self._connections = 0
         self._counted = [0] * len(self.lanes)
         self._confirmed: frozenset[str] = frozenset()
+        self._lost: list[Counter[Cause]] = [Counter() for _ in self.lanes]
         self._told_ns: dict[str, int] = {}
         self._woken = asyncio.Event()
         self._sleep_words = ""
@@ -159,16 +128,19 @@ class Session:
     def pause_reading(self) -> None:
         """Leave the socket alone until `resume_reading`, so that the venue feels that nobody takes what it sends.
 
-        Until then no row is made, not even a ``CLOCK``: silence would be blamed on a venue that nobody listens to.
+        Until then no row is made but the ``CLOCK``, which says that the lanes are blind: silence would be blamed on a
+        venue that nobody listens to.
         """
         if self._reading.is_set():
             self._reading.clear()
+            self._paused_ns = self._clock.now_ns()
             telemetry.log(telemetry.PAUSED, (self._venue,), reason=PAUSED)
 
     def resume_reading(self) -> None:
         """Read on."""
         if not self._reading.is_set():
             self._heard_ns = self._clock.now_ns()  # the silence until now was ours
+            self._paused_ns = 0
             self._reading.set()
 
     def now_ns(self) -> int:
@@ -183,22 +155,30 @@ class Session:
         ledger, symbol = self._feed.ledgers[number], self.lanes[number].symbol
         moment = self._clock.corrected
         connected = self._state == "connected"
-        refusal = "" if self._state == "stopped" else self._feed.refusal(symbol)
-        heard = connected and ledger.last_frame_ns >= self._connected_ns and not refusal
-        live = heard and self._reading.is_set()
-        reason = "" if live else PAUSED if heard else "connected, no frame yet" if connected else self._reason
-        if refusal:
-            reason = refusal if connected else f"{refusal}; {reason}"
+        state, reason, blind_ns = self._standing(number)
+        live = state == "live"
         return FeedState(
-            state="live" if live else "waiting" if self._state == "connected" else self._state,
+            state=state,
             reason=reason,
+            blind_ts=moment(blind_ns),
             last_frame_ts=moment(ledger.last_frame_ns),
             connected_ts=moment(self._connected_ns) if connected else None,
             next_try_ts=moment(self._next_try_ns if not connected else self._feed.asking.until_ns(symbol)),
-            attempts=0 if live or (connected and refusal) else self._attempts,
+            attempts=0 if live or (connected and self._feed.refusal(symbol)) else self._attempts,
             duplicates=ledger.duplicates,
             quarantined=self._feed.quarantined_count[number],
             reconnects=max(0, self._connections - 1),
+        )
+
+    def _standing(self, number: int) -> Standing:
+        return standing(
+            self._state,
+            self._reason,
+            self._feed.ledgers[number],
+            self._feed.refusal(self.lanes[number].symbol),
+            self._paused_ns,
+            self._connected_ns,
+            self._clock.now_ns(),
         )
 
     async def _stay_connected(self) -> None:
@@ -304,8 +284,10 @@ class Session:
             self._clock.heard(latest.last_frame_ns, latest.heartbeat_ts)
             if self._reading.is_set():
                 self._rows += self._clock.correct(self._feed.tick(now_ns))
-                self._arrived.set()
                 wake_ns = min(self._feed.wake_ns(), wake_ns)
+            else:
+                self._rows += self._clock.correct(self._feed.unread(now_ns, self._paused_ns))
+            self._arrived.set()
             self._count()
             await self._sleep_until(wake_ns)
 
@@ -358,9 +340,20 @@ class Session:
             telemetry.count(telemetry.QUARANTINED, (item.kind,))
 
     def _count(self) -> None:
+        now_ns = self._clock.now_ns()
         for number, ledger in enumerate(self._feed.ledgers):
             telemetry.DUPLICATES.labels(*self.lanes[number]).inc(ledger.duplicates - self._counted[number])
             self._counted[number] = ledger.duplicates
+            lost = ledger.takings.lost
+            for cause, count in (lost - self._lost[number]).items():
+                telemetry.DISCARDED.labels(*self.lanes[number], LOST[cause]).inc(count)
+            self._lost[number] = lost.copy()
+            lane = self.lanes[number]
+            for first in ledger.epochs:
+                telemetry.log(telemetry.NUMBERED_ANEW, lane, symbol=lane.symbol, first=first % NUMBERING)
+            ledger.epochs.clear()
+            since_ns = self._standing(number)[2]
+            telemetry.BLIND_SECONDS.labels(*self.lanes[number]).set((now_ns - since_ns) / NS if since_ns else 0)
         for kind, count in self._feed.ignored.items():
             telemetry.count(telemetry.IGNORED, (kind,), count)
         self._feed.ignored.clear()

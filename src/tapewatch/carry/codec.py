@@ -27,7 +27,7 @@ VERSION_BYTES = str(VERSION).encode()
 
 VERSION_HEADER = "tapewatch"
 
-KINDS = {"trade": Kind.TRADE, "gap": Kind.GAP, "late": Kind.LATE, "filled": Kind.FILLED, "clock": Kind.CLOCK}
+KINDS = {kind.name.lower(): kind for kind in Kind}
 SIDES = {"buy": 1, "sell": -1, "unknown": 0}
 
 _MIX, _WORD = 0x5BD1_E995, 0xFFFF_FFFF
@@ -57,7 +57,8 @@ class Message(Struct, frozen=True, gc=False):
     ts, recv_ts
         The venue's time and ours, ns since the epoch.
     trade_id, sequence
-        The venue's; of a gap, the first missing id.
+        The venue's; of a gap, the first missing id; of an epoch, the first id of the new numbering. Of a clock, why
+        trades do not get through (`model.Cause`), and since when, ns.
     price
         Of a trade: a decimal, exact.
     size
@@ -65,14 +66,15 @@ class Message(Struct, frozen=True, gc=False):
     side
         The taker's.
     aux
-        By kind: last id of a gap; of a clock, the receive time of the lane's last frame, ns.
+        By kind: last id of a gap; of a clock, the receive time of the lane's last frame, ns; of an epoch, the highest
+        id before it.
     flags
         Bits: 1 given up, 2 history.
     origin
         Where its sender had it from (`carry.kafka.ends.Origin`).
     """
 
-    kind: Literal["trade", "gap", "late", "filled", "clock"]
+    kind: Literal["trade", "gap", "late", "filled", "clock", "epoch"]
     venue: str
     symbol: str
     recv_ts: _Int

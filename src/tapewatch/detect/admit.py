@@ -18,12 +18,12 @@ GAPS_MAX = 64
 
 HEAD = np.dtype(
     [
-        ("highest_id", "i8"),  # highest id that any TRADE or GAP has named; -1 before the first
+        ("highest_id", "i8"),  # highest id that any TRADE or GAP has named, or below which an EPOCH begins; -1 before
         ("ts", "i8"),  # effective time of the last TRADE
         ("clock_ts", "i8"),  # recv_ts of the last CLOCK
         ("given_up_ts", "i8"),  # time of the latest gap that was given up
         ("gaps", "i8"),  # gaps that are open
-        ("gap_since_trade", "i8"),  # 1 when a GAP came after the last TRADE
+        ("gap_since_trade", "i8"),  # 1 when a GAP or EPOCH came after the last TRADE
         ("ordinal", "i8"),  # changes told so far
     ]
 )
@@ -32,7 +32,7 @@ HEAD = np.dtype(
 GAP = np.dtype([("first", "i8"), ("last", "i8"), ("ts", "i8"), ("highest_late", "i8")])
 """An open gap: its ids, effective time of the TRADE before it, and the highest LATE id it has had."""
 
-_TRADE, _GAP, _LATE, _FILLED, _CLOCK = (np.uint8(kind) for kind in Kind)
+_TRADE, _GAP, _LATE, _FILLED, _CLOCK, _EPOCH = (np.uint8(kind) for kind in Kind)
 _GIVEN_UP = np.uint16(Flag.GIVEN_UP)
 
 
@@ -118,6 +118,11 @@ def _take_special(data: NDArray[np.void], i: int, head: NDArray[np.void], gaps: 
             return False
         _open_gap(data, i, head, gaps)
         return True
+    if what == _EPOCH:
+        if data[i]["trade_id"] - 1 <= head[0]["highest_id"]:  # it was told, and perhaps no trade since
+            return False
+        _begin_anew(data, i, head, gaps)
+        return True
     if what == _LATE:
         return bool(_take_late(data, i, head, gaps))
     if what == _FILLED:
@@ -159,6 +164,16 @@ def _open_gap(data: NDArray[np.void], i: int, head: NDArray[np.void], gaps: NDAr
     gaps[g]["highest_late"] = -1
     head[0]["gaps"] = g + 1
     head[0]["highest_id"] = data[i]["aux"]
+    head[0]["gap_since_trade"] = 1
+
+
+@kernel
+def _begin_anew(data: NDArray[np.void], i: int, head: NDArray[np.void], gaps: NDArray[np.void]) -> None:
+    # What was traded between the two numberings is not known: it counts as a gap that is given up at once.
+    while head[0]["gaps"] > 0:
+        _remove_gap(head, gaps, 0, True)
+    head[0]["given_up_ts"] = max(head[0]["given_up_ts"], head[0]["ts"])
+    head[0]["highest_id"] = data[i]["trade_id"] - 1
     head[0]["gap_since_trade"] = 1
 
 

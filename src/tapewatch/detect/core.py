@@ -76,10 +76,21 @@ class Update:
 
 
 class Ledger(NamedTuple):
-    """What capture must know of a lane after a restart: the highest id named (-1: none) and the open gaps."""
+    """What capture must know of a lane after a restart.
+
+    Attributes
+    ----------
+    highest_id
+        Named by the tape; -1: none.
+    open_gaps
+        First and last ids, ascending.
+    ts
+        Of the last trade, ns; 0: there was none.
+    """
 
     highest_id: int
     open_gaps: tuple[tuple[int, int], ...]
+    ts: int = 0
 
 
 class _Armed(NamedTuple):
@@ -203,12 +214,18 @@ class Detector:
         """Name the rules that are armed on a lane."""
         return tuple(rule.name for rule in RULES if self._rules.params(rule, lane.symbol) is not None)
 
+    def warming(self, lane: Lane) -> tuple[str, ...]:
+        """Name the rules that are armed on a lane and have seen too little to speak."""
+        known = self._lanes.get(lane) or _Lane(lane, self._rules)
+        return tuple(each.rule.name for each in known.rules if each.rule.warming(each.state, each.params))
+
     def ledgers(self) -> dict[Lane, Ledger]:
         """Tell what each lane's tape has named so far."""
         return {
             name: Ledger(
                 int(lane.head[0]["highest_id"]),
                 tuple((int(gap["first"]), int(gap["last"])) for gap in lane.gaps[: lane.head[0]["gaps"]]),
+                max(0, int(lane.head[0]["ts"])),
             )
             for name, lane in self._lanes.items()
         }

@@ -133,6 +133,7 @@ class Rule(NamedTuple):
     example: str
     avoid: str
     told_from: float = 2.0
+    warming: Callable[[RuleState, Any], bool] = lambda _state, _params: False
 
     def fresh(self) -> RuleState:
         """Build the state of a lane that has seen nothing."""

@@ -11,6 +11,11 @@ from tapewatch.detect.rule import RuleState, Work, drain
 QUEUES = {"second": SECOND, "samples": SAMPLE}
 
 
+def lacking(state: RuleState, wanted: int) -> bool:
+    """Tell whether there are fewer completed samples than a rule wants."""
+    return len(state.queues["samples"]) // SAMPLE.itemsize < wanted
+
+
 def scan(
     loop: Callable[..., tuple[int, int]], work: Work, state: RuleState, keep: int, params: tuple[Any, ...]
 ) -> bytes:

@@ -148,7 +148,7 @@ class Embedded:
             return "no row stored yet"
         if (late_ns := self._clock.monotonic_ns() - self._committed_at) > STALE_NS:
             return f"no commit for {late_ns / NS:.1f} s"
-        return unwell(self.source.status())
+        return unwell(self.source.status(), None if self.source.identity.kind == "tape" else self.source.now_ns())
 
     def stop(self) -> None:
         """Commit what has arrived, and end."""

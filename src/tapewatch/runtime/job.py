@@ -23,6 +23,7 @@ from tapewatch.runtime.jars import java
 from tapewatch.runtime.process import Process, Say
 from tapewatch.runtime.progress import Progress, measure, read
 from tapewatch.runtime.sink import Sink
+from tapewatch.runtime.source import unwell
 from tapewatch.runtime.spark import DetectConfig
 from tapewatch.store.jsonl import JsonLines
 from tapewatch.store.records import Source
@@ -142,7 +143,9 @@ class Job:
         if self._last is None:
             return "no micro-batch committed yet"
         patience_s = max(SILENT_S, PATIENCE * (self._settings.detect.trigger_s + self._last.seconds))
-        return f"Spark has said nothing for {self._silent_s:.0f} s" if self._silent_s > patience_s else None
+        if self._silent_s > patience_s:
+            return f"Spark has said nothing for {self._silent_s:.0f} s"
+        return unwell(self._sink.lanes) if self._sink.lanes else None
 
     async def run(self, process: Process) -> None:
         """Start Spark and the query, and watch it until it ends, fails, or somebody stops us.

@@ -122,7 +122,7 @@ class Pipeline:
             bars=[fold(part, fresh) for part, fresh in joined],
             quarantine=self._quarantine,
             unnamed=self.position.unnamed,
-            feed=self._tally.feed(statuses, self.detector.armed, clock.now_ts),
+            feed=self._tally.feed(statuses, self.detector, clock.now_ts),
             state={DETECTOR: self.detector.snapshot(), POSITION: msgspec.json.encode(self.position)},
         )
         measure(self._changes, opened)

@@ -119,7 +119,9 @@ class Produce:
         """Tell why rows do not come, or do not reach the broker; None when they do."""
         if self._sender.trouble is not None:
             return self._sender.trouble
-        return unwell(self.source.status()) if self.rows else "no row sent yet"
+        if not self.rows:
+            return "no row sent yet"
+        return unwell(self.source.status(), None if self.source.identity.kind == TAPE else self.source.now_ns())
 
     async def run(self) -> None:
         """Run until the source ends or somebody stops it.

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from tapewatch import telemetry
 from tapewatch.errors import ConfigError, DatabaseAwayError
-from tapewatch.model import Anomaly, Lane
+from tapewatch.model import NS, Anomaly, Lane
 from tapewatch.runtime import shards
 from tapewatch.runtime.pipeline import measure
 from tapewatch.store.records import Clock, Commit, FeedRow, LoggedChange
@@ -97,7 +97,7 @@ class Sink:
         self._store: Store | None = open_store()
         self._last: Batch | None = None
         self._opened: dict[str, Anomaly] = {}  # of each shard that had rows since we began
-        self._feed: dict[Lane, FeedRow] = {}
+        self.lanes: dict[Lane, FeedRow] = {}
         try:
             self._last = self._go_on(self._store)
         except ConfigError:
@@ -206,11 +206,13 @@ class Sink:
                 self._opened.pop(change.anomaly.id, None)
         measure(changes, self._opened.values())
         for row in (row for part in told for row in part.feed):
-            before = self._feed.get(row.lane)
+            before = self.lanes.get(row.lane)
             for counter, name, *more in COUNTED:
                 added = getattr(row, name) - (0 if before is None else getattr(before, name))
                 counter.labels(*row.lane, *more).inc(added)
-            self._feed[row.lane] = row
+            self.lanes[row.lane] = row
+            blind_ns = row.now_ts - row.blind_ts if row.state == "blind" and row.blind_ts else 0
+            telemetry.BLIND_SECONDS.labels(*row.lane).set(blind_ns / NS)
 
 
 COUNTED: Final = (

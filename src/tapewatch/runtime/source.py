@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, Protocol
 from msgspec import Struct
 
 from tapewatch.detect.core import Ledger
-from tapewatch.model import Lane, Rows
-from tapewatch.store.records import FeedState, Quarantined, Source
+from tapewatch.model import BLIND_NS, NS, Lane, Rows
+from tapewatch.store.records import FeedRow, FeedState, Quarantined, Source
 
 REASONS_MAX = 5
 """Reasons that are told at once."""
@@ -32,6 +32,16 @@ class LaneStatus(Struct, frozen=True):
     duplicates: int = 0
     quarantined: int = 0
     reconnects: int = 0
+    blind_ts: int | None = None
+
+
+def _trouble(row: "LaneStatus | FeedRow", now_ns: int | None) -> str:
+    if row.state == "blind" and row.blind_ts and now_ns is not None:
+        return f"blind for {(now_ns - row.blind_ts) / NS:.0f} s: {row.reason}"
+    if row.state == "live" and now_ns is not None and row.last_frame_ts is not None:
+        silent_ns = now_ns - row.last_frame_ts
+        return f"no frame for {silent_ns / NS:.0f} s" if silent_ns >= BLIND_NS else ""
+    return "" if row.state in ("live", "ended") else row.reason or row.state
 
 
 class Partly(str):
@@ -40,8 +50,13 @@ class Partly(str):
     __slots__ = ()
 
 
-def unwell(statuses: Mapping[Lane, LaneStatus]) -> str | None:
+def unwell(statuses: "Mapping[Lane, LaneStatus] | Mapping[Lane, FeedRow]", now_ns: int | None = None) -> str | None:
     """Say which lanes are not live and why, `Partly` where some are; None where all are, or have come to their end.
+
+    Parameters
+    ----------
+    now_ns
+        The lanes' clock; None where nobody can tell how old a frame is.
 
     Examples
     --------
@@ -55,8 +70,8 @@ def unwell(statuses: Mapping[Lane, LaneStatus]) -> str | None:
         return "no lane yet"
     by_reason: dict[str, list[str]] = {}
     for lane, status in statuses.items():
-        if status.state not in ("live", "ended"):
-            by_reason.setdefault(status.reason or status.state, []).append(lane.symbol)
+        if reason := _trouble(status, now_ns):
+            by_reason.setdefault(reason, []).append(lane.symbol)
     told = [
         reason if len(symbols) == len(statuses) or symbols[0] in reason else f"{', '.join(symbols)}: {reason}"
         for reason, symbols in by_reason.items()

@@ -65,6 +65,7 @@ def _say_what_is_true(connection: Connection) -> None:
     anomalies, alerts, changes = (METADATA.tables[name] for name in ("anomalies", "alerts", "changes"))
     _add_columns(connection, anomalies, "size", "peak_left_ts")
     _add_columns(connection, alerts, "size")
+    _add_columns(connection, METADATA.tables["feed"], "warming", "blind_ts", "cause")
     a = anomalies.c
     peaks = select(a.id, a.rule, a.peak_observed, a.threshold, a.peak_ts, a.peak_reference_ts)
     sizes = [

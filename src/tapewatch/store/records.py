@@ -28,7 +28,7 @@ FRESH_NS = 5 * NS
 
 ChannelState = Literal["unused", "working", "failing"]
 
-FeedState = Literal["waiting", "live", "reconnecting", "ended", "stopped"]
+FeedState = Literal["no data", "waiting", "live", "blind", "reconnecting", "ended", "stopped"]
 
 
 class Source(Struct, frozen=True, omit_defaults=True):
@@ -121,7 +121,16 @@ def origin(source: Source | None, venue: str | None, *, live: bool) -> tuple[str
 
 
 class FeedRow(Struct, frozen=True):
-    """State and counters of one lane's feed; the columns of the table ``feed``."""
+    """State and counters of one lane's feed; the columns of the table ``feed``.
+
+    Attributes
+    ----------
+    warming
+        Rules that are armed and have seen too little to speak.
+    blind_ts, cause
+        Since when the venue trades and nothing is taken, ns, None where all is well; and why (`model.Cause`): as the
+        last ``CLOCK`` said.
+    """
 
     venue: str
     symbol: str
@@ -142,6 +151,9 @@ class FeedRow(Struct, frozen=True):
     gaps_given_up: int = 0
     reconnects: int = 0
     armed: tuple[str, ...] = ()
+    warming: tuple[str, ...] = ()
+    blind_ts: int | None = None
+    cause: int = 0
 
     @property
     def lane(self) -> Lane:

@@ -115,8 +115,8 @@ feed = Table(
     METADATA,
     Column("venue", TEXT, primary_key=True),
     Column("symbol", TEXT, primary_key=True),
-    Column("state", TEXT, nullable=False),  # waiting, live, reconnecting, ended, stopped
-    Column("reason", TEXT, nullable=False),  # why not live, for a person; "" when live
+    Column("state", TEXT, nullable=False),  # no data, waiting, live, blind, reconnecting, ended, stopped
+    Column("reason", TEXT, nullable=False),  # why not live, or what gets lost, for a person; "" when all is well
     Column("now_ts", BigInteger, nullable=False),  # the lane's clock: ours live, the tape's on a replay
     Column("last_frame_ts", BigInteger),  # receive time, lane's clock
     Column("last_trade_ts", BigInteger),  # venue's time
@@ -132,6 +132,9 @@ feed = Table(
     Column("gaps_given_up", BigInteger, nullable=False),
     Column("reconnects", BigInteger, nullable=False),
     Column("armed", TEXT, nullable=False),  # JSON array: names of the rules armed on the lane
+    Column("warming", TEXT, nullable=False, server_default="[]"),  # of these, those that have seen too little to speak
+    Column("blind_ts", BigInteger),  # since when the venue trades and nothing is taken, lane's clock; null: all is well
+    Column("cause", Integer, nullable=False, server_default="0"),  # model.Cause by the last clock
 )
 
 meta = Table(

@@ -51,16 +51,20 @@ def bar_values(bars: Bars, revision: int) -> Iterator[Values]:
         yield values
 
 
+NAMES = ("armed", "warming")
+"""Columns of the table ``feed`` that are JSON arrays of rules' names."""
+
+
 def feed_values(row: FeedRow) -> Values:
     """Make the row of a lane's feed."""
-    armed = msgspec.json.encode(row.armed).decode()
-    return msgspec.structs.asdict(row) | {"reason": storable(row.reason), "armed": armed}
+    names = {name: msgspec.json.encode(getattr(row, name)).decode() for name in NAMES}
+    return msgspec.structs.asdict(row) | {"reason": storable(row.reason)} | names
 
 
 def feed_row(row: Row[Any]) -> FeedRow:
     """Make a record of a row of the table ``feed``."""
     values = dict(row._mapping)  # noqa: SLF001 # SQLAlchemy's public name for it
-    return FeedRow(**values | {"armed": tuple(msgspec.json.decode(values["armed"], type=list[str]))})
+    return FeedRow(**values | {name: msgspec.json.decode(values[name], type=tuple[str, ...]) for name in NAMES})
 
 
 def quarantined_values(item: Quarantined) -> Values:

@@ -21,6 +21,7 @@ from tapewatch.store.schema import bars as bars_table
 from tapewatch.store.schema import feed as feed_table
 from tapewatch.store.schema import meta as meta_table
 from tapewatch.store.sight import RUNNING_NS
+from tapewatch.store.values import feed_row
 from tapewatch.words import SEVERITIES, FeedWord
 
 SILENCE = "silent_feed"
@@ -318,7 +319,7 @@ def _trades_since(conn: Connection, since: int) -> int:
 def _feed_rows(conn: Connection) -> Iterable[FeedRow]:
     columns = [feed_table.c[name] for name in FeedRow.__struct_fields__]
     for row in conn.execute(select(*columns).order_by(feed_table.c.venue, feed_table.c.symbol)):
-        yield FeedRow(**{**row._mapping, "armed": tuple(msgspec.json.decode(row.armed, type=list[str]))})  # noqa: SLF001
+        yield feed_row(row)
 
 
 def _silent_lanes(conn: Connection) -> frozenset[Lane]:

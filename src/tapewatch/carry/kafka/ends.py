@@ -227,13 +227,13 @@ def _folded(messages: Iterator[Any]) -> tuple[Ledgers, set[Lane]]:
         rows, refused = codec.decode([message.value() or b"" for message in chunk])
         bad = {each.at for each in refused}
         kept = (message for at, message in enumerate(chunk) if at not in bad)
-        columns = (rows.data[name].tolist() for name in ("lane", "kind", "trade_id", "aux"))
-        for message, number, kind, trade_id, aux in zip(kept, *columns, strict=True):
+        columns = (rows.data[name].tolist() for name in ("lane", "kind", "trade_id", "aux", "ts"))
+        for message, number, kind, trade_id, aux, ts in zip(kept, *columns, strict=True):
             lane = rows.lanes[number]
             if told := header(message, LEDGER_HEADER):
                 ledgers.put(lane, msgspec.json.decode(told, type=Ledger))
                 clocked.add(lane)
             else:
-                ledgers.take(lane, kind, trade_id, aux)
+                ledgers.take(lane, kind, trade_id, aux, ts)
         seen |= set(rows.lanes)
     return ledgers, seen - clocked

@@ -142,12 +142,12 @@ class Sender:
             new = numbers > last[rows.data["lane"]]
             rows, numbers = Rows(rows.lanes, rows.data[new]), numbers[new]
         topic, produce = self._topic, self._producer.produce
-        columns = (rows.data[name].tolist() for name in ("lane", "kind", "trade_id", "aux"))
+        columns = (rows.data[name].tolist() for name in ("lane", "kind", "trade_id", "aux", "ts"))
         origins = [f"{self._origin}{number}" for number in numbers.tolist()]
-        for message, lane, kind, trade_id, aux in zip(codec.encode(rows, origins), *columns, strict=True):
+        for message, lane, kind, trade_id, aux, ts in zip(codec.encode(rows, origins), *columns, strict=True):
             headers = _HEADERS
             if self._ledgers is not None:
-                self._ledgers.take(rows.lanes[lane], kind, trade_id, aux)
+                self._ledgers.take(rows.lanes[lane], kind, trade_id, aux, ts)
                 if kind == Kind.CLOCK:
                     told = msgspec.json.encode(self._ledgers.of(rows.lanes[lane]))
                     headers = [*_HEADERS, (LEDGER_HEADER, told)]

@@ -14,7 +14,9 @@ from msgspec import Struct
 from tapewatch.detect.rule import Rule
 from tapewatch.detect.rules import (
     abs_jump,
+    blind_feed,
     mean_reversion_break,
+    new_numbering,
     pct_spike,
     silent_feed,
     tape_gap,
@@ -29,6 +31,8 @@ RULES: tuple[Rule, ...] = (
     mean_reversion_break.RULE,
     silent_feed.RULE,
     tape_gap.RULE,
+    blind_feed.RULE,
+    new_numbering.RULE,
 )
 
 FLOORS = ("floor_quote", "floor_pct")

@@ -171,5 +171,6 @@ RULE = Rule(
         "from their mean, and at least the floor. Silent until there are that many seconds."
     ),
     example="LINK-USD stands 0.534 above its 60-second mean of 18.632 (limit 0.410)",
+    warming=lambda state, params: samples.lacking(state, params.samples),
     avoid="As a signal to trade against a trend: in a steady slide the price stands below its mean all the way down.",
 )

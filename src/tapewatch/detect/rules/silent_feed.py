@@ -14,7 +14,7 @@ from tapewatch.detect.anomaly import ESCALATED, OPENED, emit, end, escalate, was
 from tapewatch.detect.kernels import kernel
 from tapewatch.detect.rule import CLOCK, EVENTS_PER_ROW, Facts, Rule, RuleState, Work, drain, ns_of
 from tapewatch.detect.words import number_text, plain_text
-from tapewatch.model import NS
+from tapewatch.model import CAUSES, NS, Cause
 
 
 class SilentFeed(Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,6 +52,7 @@ def _loop(
                     slot["history"] = was_history(data[r])
                     slot["opened_ts"] = now
                     slot["key"] = now
+                    slot["span"] = data[r]["trade_id"]
                     slot["reference_ts"] = heard
                     slot["observed"] = observed
                     slot["threshold"] = threshold
@@ -88,7 +89,10 @@ def scan(work: Work, state: RuleState, params: SilentFeed) -> bytes:
 
 def explain(facts: Facts, params: SilentFeed) -> str:
     """One sentence a trader understands."""
-    return f"no frame from {facts.lane.venue} for {number_text(facts.observed, 1)} s (limit {limit(params)})"
+    venue, silence = facts.lane.venue, f"{number_text(facts.observed, 1)} s"
+    if facts.span in (Cause.NEVER_CONNECTED, Cause.NO_FRAME):
+        return f"no data from {venue} for {silence}: {CAUSES[facts.span]} (limit {limit(params)})"
+    return f"no frame from {venue} for {silence} (limit {limit(params)})"
 
 
 def limit(params: SilentFeed) -> str:

@@ -9,7 +9,7 @@ from tapewatch.detect.kernels import kernel
 from tapewatch.detect.rule import EVENTS_PER_ROW, Facts, Rule, RuleState, Work, drain
 from tapewatch.model import Kind
 
-GAP, FILLED = np.uint8(Kind.GAP), np.uint8(Kind.FILLED)
+GAP, FILLED, EPOCH = np.uint8(Kind.GAP), np.uint8(Kind.FILLED), np.uint8(Kind.EPOCH)
 
 
 class TapeGap(Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +54,7 @@ def _loop(
                 slot["peak_ts"] = now
             if fresh:
                 count = emit(slot, OPENED, r, now, events, count)
-        elif kind[k] == FILLED and slot["open"] and gaps_open[k] == 0:
+        elif kind[k] in (FILLED, EPOCH) and slot["open"] and gaps_open[k] == 0:
             count = end(slot, now, r, events, count)
         s += 1
     return s, count

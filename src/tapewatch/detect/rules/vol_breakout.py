@@ -171,5 +171,6 @@ RULE = Rule(
         "returns between completed seconds, and the move reaches the floor. Silent until there are returns + 1 seconds."
     ),
     example="LINK-USD rose 0.870 above the last second's 17.588 (limit 0.622)",
+    warming=lambda state, params: samples.lacking(state, params.returns + 1),
     avoid="On lanes that trade less than once in a few seconds: the last completed second may then be minutes old.",
 )
