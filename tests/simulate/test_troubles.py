@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from support.simulated import START_NS, Listener, publish_until
+from tapewatch.errors import ConfigError
 from tapewatch.model import NS
 from tapewatch.simulate.history import History
 from tapewatch.simulate.market import Market
 from tapewatch.simulate.products import choose
 from tapewatch.simulate.publisher import Publisher
 from tapewatch.simulate.subscriptions import Answer, Subscriptions
-from tapewatch.simulate.troubles import KINDS, LEAP, Manners, Trouble, Troubles
+from tapewatch.simulate.troubles import KINDS, LEAP, Manners, Trouble, Troubles, troubles
 
 PRODUCTS = choose(["BTC-USD", "ETH-USD"])
 CHANNELS = ["matches", "heartbeat"]
@@ -76,6 +77,7 @@ def test_a_line_says_what_happens_to_whom_and_when(line: str, trouble: Trouble) 
         ("mute+5", "expected KIND"),
         ("delist", "expected a product, such as delist:ETH-USD"),
         ("leap@5", "expected a product, such as leap:ETH-USD"),
+        ("whole:ETH-USD", "expected whole without a name, since it concerns all"),
         ("busy:long", "expected whole seconds to wait, such as busy:5"),
     ],
 )
@@ -84,9 +86,17 @@ def test_a_line_that_says_nothing_is_refused(line: str, words: str) -> None:
         Trouble.read(line)
 
 
+@pytest.mark.parametrize("line", ["leap:XRP-USD", "omit:machtes", "omit:XRP-USD/matches", "delist:ETH-USDT"])
+def test_a_trouble_of_a_product_that_is_not_traded_is_refused(line: str) -> None:
+    with pytest.raises(ConfigError, match=f"exchange.troubles: expected one of BTC-USD, ETH-USD, found '{line}'"):
+        troubles([line], PRODUCTS)
+    assert troubles(["omit:matches", "omit:ETH-USD", "delist:BTC-USD"], PRODUCTS)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_changes_something(kind: str) -> None:
-    line = f"{kind}:{'7' if kind == 'busy' else 'ETH-USD'}@5+5"
+    named = {"busy": ":7", "delist": ":ETH-USD", "renumber": ":ETH-USD", "leap": ":ETH-USD", "number": ":ETH-USD"}
+    line = f"{kind}{named.get(kind, '')}@5+5" if kind != "omit" else "omit:ETH-USD/matches@5+5"
     trouble, before, during = planted(line), START_NS, START_NS + 5 * NS
     answers = trouble.manners(before) == Manners() != trouble.manners(during)
     turned_away = trouble.door(before) is None and trouble.door(during) is not None

@@ -7,7 +7,8 @@ from websockets.protocol import State
 
 from tapewatch import telemetry
 from tapewatch.simulate.faults import Frame, Injector
-from tapewatch.simulate.subscriptions import HEARTBEAT, MATCHES, Subscriptions
+from tapewatch.simulate.frames import HEARTBEAT, MATCHES
+from tapewatch.simulate.subscriptions import Subscriptions
 
 
 class Client:

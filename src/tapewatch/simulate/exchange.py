@@ -35,7 +35,7 @@ from tapewatch.simulate.plants import Label
 from tapewatch.simulate.products import choose
 from tapewatch.simulate.publisher import Publisher
 from tapewatch.simulate.subscriptions import Answer, Subscriptions
-from tapewatch.simulate.troubles import Trouble, Troubles
+from tapewatch.simulate.troubles import Trouble, Troubles, troubles
 
 HOST = "127.0.0.1"
 PORT = 8720
@@ -127,7 +127,8 @@ class Exchange:
     Raises
     ------
     ConfigError
-        A symbol is not simulated, a port that was asked for is taken, or the labels cannot be written.
+        A symbol is not simulated, one of the troubles' neither, a port that was asked for is taken, or the labels
+        cannot be written.
     """
 
     def __init__(
@@ -141,6 +142,7 @@ class Exchange:
         self._clock = clock or SystemClock()
         self._sleep = sleep
         self._products = choose(config.symbols)
+        self._planted = troubles(config.troubles, self._products)
         self._history = History(self._products, config.history)
         self._clients: set[Client] = set()
         self._connections = 0
@@ -198,9 +200,7 @@ class Exchange:
                 labels.flush()
 
         self.market = Market(self._products, config.seed, start_ns, pace=config.pace, planted=config.planted)
-        self._troubles = Troubles(
-            [Trouble.read(line) for line in config.troubles], self._products, self.market.start_ns
-        )
+        self._troubles = Troubles(self._planted, self._products, self.market.start_ns)
         self._publisher = Publisher(self.market, self._history, write, self._troubles)
 
     async def _publish_for_ever(self) -> None:

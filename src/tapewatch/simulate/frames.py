@@ -18,6 +18,9 @@ from tapewatch.model import NS
 from tapewatch.simulate.market import Prints
 from tapewatch.simulate.products import Product
 
+SERVED = MATCHES, HEARTBEAT = "matches", "heartbeat"
+"""Channels that are simulated."""
+
 SIZE_DECIMALS = 8
 """Decimals of a print's `size`."""
 

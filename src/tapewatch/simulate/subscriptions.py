@@ -8,13 +8,9 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from tapewatch.simulate import frames
+from tapewatch.simulate.frames import MATCHES, SERVED
 from tapewatch.simulate.products import DELISTED, Product
 from tapewatch.simulate.troubles import Manners
-
-MATCHES = "matches"
-HEARTBEAT = "heartbeat"
-SERVED = (MATCHES, HEARTBEAT)
-"""Channels that are simulated."""
 
 _LOCKED = ("level2", "level3", "full", "user", "balance")
 _LOCKED_REASON = (

@@ -11,7 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from msgspec import Struct
 
+from tapewatch.errors import ConfigError
 from tapewatch.model import NS
+from tapewatch.simulate.frames import SERVED
 from tapewatch.simulate.market import Block, Prints
 from tapewatch.simulate.products import Product
 
@@ -34,6 +36,7 @@ KINDS = {
 """What can be planted: name → what happens."""
 
 _OF_A_PRODUCT = {"delist", "renumber", "leap", "number"}
+_OF_ALL = {"whole", "nameless", "refuse", "mute", "page"}
 _LINE = re.compile(r"(?P<kind>\w+)(:(?P<what>[\w/-]+))?(@(?P<at>\d+(\.\d+)?)(\+(?P<last>\d+(\.\d+)?))?)?", re.ASCII)
 _PRICE = re.compile(rb'"price":"([^"]*)"')
 _RETRY_AFTER_S = "5"
@@ -81,12 +84,31 @@ class Trouble(Struct, frozen=True):
         kind, what = found["kind"], found["what"] or ""
         if kind in _OF_A_PRODUCT and not what:
             raise ValueError(f"expected a product, such as {kind}:ETH-USD, found {line!r}")
+        if what and kind in _OF_ALL:
+            raise ValueError(f"expected {kind} without a name, since it concerns all, found {line!r}")
         if kind == "busy" and not (what or _RETRY_AFTER_S).isdigit():
             raise ValueError(f"expected whole seconds to wait, such as busy:5, found {line!r}")
         start_ns = round(float(found["at"] or 0) * NS)
         if found["last"] is None:
             return cls(kind, what, start_ns)
         return cls(kind, what, start_ns, start_ns + round(float(found["last"]) * NS))
+
+
+def troubles(lines: Sequence[str], products: Sequence[Product]) -> list[Trouble]:
+    """Read lines about these products.
+
+    Raises
+    ------
+    ConfigError
+        One concerns a product that is not traded.
+    """
+    traded = [product.id for product in products]
+    planted = [Trouble.read(line) for line in lines]
+    for line, trouble in zip(lines, planted, strict=True):
+        named = trouble.kind in _OF_A_PRODUCT or (trouble.kind == "omit" and trouble.what not in SERVED)
+        if named and trouble.what.partition("/")[0] not in traded:
+            raise ConfigError(f"exchange.troubles: expected one of {', '.join(traded)}, found {line!r}")
+    return planted
 
 
 class Manners(NamedTuple):
