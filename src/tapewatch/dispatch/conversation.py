@@ -240,6 +240,7 @@ class Conversation:
             now
             for ident, size in sizes.items()
             if (now := standing.get(ident)) is not None
+            and now.ended_ts is None
             and moment - now.peak_ts <= EVENT_NS
             and reach(now) >= max(GROWN * size, needed_size(now, scene, now.peak_ts))
             and (ident in event.told or self._is_above_bar(now, moment))

@@ -226,7 +226,7 @@ def needed_size(anomaly: Anomaly, scene: Scene, at: int) -> float:
     what was just told.
     """
     floor, terms = floor_of(anomaly, scene.terms), scene.terms
-    if (terms.min_size is None and floor <= 1.0) or _reverses(anomaly, scene, at):
+    if (terms.min_size is None and is_rare(anomaly)) or _reverses(anomaly, scene, at):
         return floor
     return floor * math.pow(max(1.0, terms.free_size / floor), math.sqrt(scene.spent))
 
@@ -246,8 +246,15 @@ def great(anomaly: Anomaly, terms: Terms) -> bool:
 
 
 def not_left_out(anomaly: Anomaly, terms: Terms) -> bool:
-    """Tell whether the next message names it even where it is muted."""
-    return anomaly.kind == "market" and max(reach(anomaly), 2.0**anomaly.escalation) >= terms.free_size
+    """Tell whether the next message names it even where it is muted: it is large, or rare."""
+    if anomaly.kind == "feed":
+        return False
+    return is_rare(anomaly) or max(reach(anomaly), 2.0**anomaly.escalation) >= terms.free_size
+
+
+def is_rare(anomaly: Anomaly) -> bool:
+    """Tell whether its rule speaks so rarely that each of its anomalies is told from its limit on."""
+    return TOLD_FROM.get(anomaly.rule, 1.0) <= 1.0
 
 
 def bar(told: Told, at: int, terms: Terms, kept: float = KEPT) -> float:

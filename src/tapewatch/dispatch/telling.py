@@ -14,7 +14,7 @@ from tapewatch.dispatch import phrases
 from tapewatch.dispatch.fields import Fact, Item, Page, Tally
 from tapewatch.dispatch.headlines import Line, grouped, span, subject
 from tapewatch.dispatch.phrases import against_limit, names_words, plain, ranked
-from tapewatch.dispatch.stages import reach
+from tapewatch.dispatch.stages import is_rare, reach
 from tapewatch.dispatch.totals import Spans, Total, market_words, nowhere, row_words, total_words, totals_of
 from tapewatch.figures import clock, day_clock, number
 from tapewatch.model import Anomaly
@@ -32,7 +32,7 @@ HELD_MAX: Final = 5
 """Of what was held back, how many are named."""
 
 ALSO_FROM: Final = 8.0
-"""A row names further moves of its symbol that are so many times their limit."""
+"""A row names further moves of its symbol that are so many times their limit, or slow."""
 
 ALSO_MAX: Final = 4
 
@@ -131,7 +131,7 @@ def _shown(groups: Iterable[Line]) -> Iterable[Anomaly]:
 
 def _also(members: Line) -> list[Anomaly]:
     # A rebound or a second wave must not hide behind the first.
-    further = [each for each in members[1:] if each.kind == "market" and reach(each) >= ALSO_FROM]
+    further = [each for each in members[1:] if each.kind == "market" and (is_rare(each) or reach(each) >= ALSO_FROM)]
     return sorted(further, key=lambda each: -reach(each))[:ALSO_MAX]
 
 
