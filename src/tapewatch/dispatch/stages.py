@@ -18,7 +18,12 @@ from tapewatch.figures import clock, day_clock, number, price
 from tapewatch.model import NS, Anomaly, Severity
 from tapewatch.words import SEVERITIES, ratio_words
 
-ILL: Final[dict[str, str]] = {"silent_feed": "feed silent", "tape_gap": "trades missing", "blind_feed": "feed blind"}
+ILL: Final[dict[str, str]] = {
+    "silent_feed": "feed silent",
+    "tape_gap": "trades missing",
+    "blind_feed": "feed blind",
+    "new_numbering": "trades numbered anew",
+}
 """What an open feed anomaly is called where it holds others back."""
 
 
