@@ -74,6 +74,7 @@ def _batches(seconds: float, each_minute: float) -> dict[str, str]:
 
 
 LOST, MADE = f"tapewatch_disconnects_total{{{VENUE}}}", f"tapewatch_connects_total{{{VENUE}}}"
+BLIND = f"tapewatch_blind_seconds{{{ETH}}}"
 FRAME, TRADES = f"tapewatch_last_frame_timestamp_seconds{{{ETH}}}", f"tapewatch_trades_total{{{VENUE}, symbol="
 ASIDE = f'tapewatch_quarantined_total{{{RUN}, reason="frame"}}'
 DROPPED = f"tapewatch_consumers_dropped_total{{{RUN}}}"
@@ -109,6 +110,8 @@ MARKET = (
     Outage("TapewatchSymbolSilent", "others trade", 11, {FRAME: flat(0), f'{TRADES}"BTC-USD"}}': rising(60)}),
     Outage("TapewatchSymbolSilent", "heartbeats come", None, {FRAME: rising(60), f'{TRADES}"BTC-USD"}}': rising(60)}),
     Outage("TapewatchSymbolSilent", "nothing comes at all", None, {FRAME: flat(0), f'{TRADES}"BTC-USD"}}': flat(9)}),
+    Outage("TapewatchBlind", "for minutes", 3, {BLIND: f"{none(1)} {rising(60)}"}),
+    Outage("TapewatchBlind", "all is well", None, {BLIND: flat(0)}),
     Outage("TapewatchTradesMissing", "six at once, the first ever", 16, {GAPS: f"{none(10)} {flat(6, 50)}"}),
     Outage("TapewatchTradesMissing", "six more than before", 96, {GAPS: f"{flat(1, 90)} {flat(7, 60)}"}),
     Outage("TapewatchTradesMissing", "three", None, {GAPS: f"{flat(1, 90)} {flat(4, 60)}"}, 150),

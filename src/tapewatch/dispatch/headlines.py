@@ -23,7 +23,7 @@ from tapewatch.dispatch.phrases import (
 )
 from tapewatch.figures import clock, duration
 from tapewatch.model import NS, Anomaly
-from tapewatch.words import RULES, SEVERITIES, held_s, peak_words
+from tapewatch.words import RULES, SEVERITIES, held_s, peak_words, sentence
 
 NAMED_MAX: Final = 3
 """Symbols that a subject names; more of them are a market-wide event, and are counted."""
@@ -106,7 +106,7 @@ def _part(anomaly: Anomaly) -> int:
 def _one(anomaly: Anomaly, named: Named, fresh: Collection[str]) -> str:
     name, over = named(anomaly), anomaly.ended_ts is not None
     if anomaly.kind == "feed":
-        return _silence([anomaly], named) if anomaly.rule == "silent_feed" else _gap(anomaly, name)
+        return _silence([anomaly], named) if anomaly.rule == "silent_feed" else _ill(anomaly, name)
     if over:
         rule = RULES.get(anomaly.rule, plain(anomaly.rule)).lower()
         return f"{name} {rule} over, peak {size(anomaly)}, held {duration(held_s(anomaly))}"
@@ -160,7 +160,9 @@ def _feeds(groups: Sequence[Line], named: Named) -> list[str]:
     parts = [_silence(silent, named)] if silent else []
     trades = "trades" if parts else "Trades"
     if len(gaps) == 1:
-        parts.append(_gap(gaps[0], named(gaps[0])))
+        parts.append(_ill(gaps[0], named(gaps[0])))
+    elif gaps and any(each.rule != "tape_gap" for each in gaps):
+        parts.append("; ".join(_ill(each, named(each)) for each in gaps[:NAMED_MAX]))
     elif gaps and all(each.ended_ts is not None for each in gaps):
         parts.append(f"{trades} no longer missing on {len(gaps)} symbols")
     elif gaps:
@@ -178,6 +180,17 @@ def _silence(silent: Sequence[Anomaly], named: Named) -> str:
     if not open_now:
         return f"{head}{venues} sends again{on} after {lasted}"
     return f"{head}{venues} silent{on} for {lasted}{against_limit(longest) if longest.escalation else ''}"
+
+
+def _ill(anomaly: Anomaly, name: str) -> str:
+    lasted = duration(anomaly.peak_observed)
+    if anomaly.rule == "new_numbering":
+        return f"{name} {plain(sentence(anomaly))}"
+    if anomaly.rule != "blind_feed":
+        return _gap(anomaly, name)
+    if anomaly.ended_ts is not None:
+        return f"{name}: trades get through again after {lasted}"
+    return f"{name} {plain(sentence(anomaly))}{against_limit(anomaly) if anomaly.escalation else ''}"
 
 
 def _gap(anomaly: Anomaly, name: str) -> str:

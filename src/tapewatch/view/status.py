@@ -142,13 +142,15 @@ def status(conn: Connection, wall_ns: int) -> Status:
     now_ns = clock.now_ts + carried if clock else wall_ns
     replay = source is not None and source.kind == "tape"
     silent = _silent_lanes(conn)
-    words = {row.lane: _lane_word(row, now_ns, silent, running=running, replay=replay) for row in feed}
+    words = {row.lane: lane_word(row, now_ns, silent, running=running, replay=replay) for row in feed}
     state = _together(words.values())
     last_frame = max((row.last_frame_ts for row in feed if row.last_frame_ts is not None), default=None)
     age_s = None if last_frame is None else max(0, now_ns - last_frame) / NS / speed
     if state == "stale" and not running:
         age_s = since_commit / NS
-    tries = [row.next_try_ts for row in feed if row.next_try_ts is not None and row.state == "reconnecting"]
+    tries = [
+        row.next_try_ts for row in feed if row.next_try_ts is not None and row.state in ("no data", "reconnecting")
+    ]
     return Status(
         source=source,
         now_ns=now_ns,
@@ -241,7 +243,7 @@ def watchlist(conn: Connection, now: Status) -> list[Watch]:
             Watch(
                 venue=row.venue,
                 symbol=row.symbol,
-                state=_lane_word(row, now.now_ns, now.silent, running=running, replay=replay),
+                state=lane_word(row, now.now_ns, now.silent, running=running, replay=replay),
                 price=None if price is None else price / PRICE_SCALE,
                 change_percent=None if price is None or not first else 100 * (price - first) / first,
                 since_ns=_since(hour, fine.get(row.lane), now.now_ns),
@@ -328,7 +330,8 @@ def _silent_lanes(conn: Connection) -> frozenset[Lane]:
     return frozenset(Lane(venue, symbol) for venue, symbol in conn.execute(query))
 
 
-def _lane_word(row: FeedRow, now_ns: int, silent: Collection[Lane], *, running: bool, replay: bool) -> FeedWord:
+def lane_word(row: FeedRow, now_ns: int, silent: Collection[Lane], *, running: bool, replay: bool) -> FeedWord:
+    """Say in a word how a lane stands."""
     if row.state in ("ended", "stopped"):
         return row.state
     if not running:
@@ -343,20 +346,23 @@ def _lane_word(row: FeedRow, now_ns: int, silent: Collection[Lane], *, running: 
 def _together(words: Iterable[FeedWord]) -> FeedWord:
     # Some lane that is live makes the whole live: one that is not is named in the reason, and is an anomaly itself.
     seen = set(words)
-    order: Sequence[FeedWord] = ("live", "reconnecting", "stale", "waiting", "ended", "stopped")
+    order: Sequence[FeedWord] = ("live", "blind", "reconnecting", "stale", "no data", "waiting", "ended", "stopped")
     return next((word for word in order if word in seen), "waiting")
 
 
 def _reason(
     state: FeedWord, feed: Sequence[FeedRow], words: dict[Lane, FeedWord], age_s: float | None, *, running: bool
 ) -> str:
-    troubled = [row for row in feed if words[row.lane] in ("stale", "reconnecting")]
+    troubled = [row for row in feed if words[row.lane] in ("blind", "no data", "stale", "reconnecting")]
     if state == "waiting" and not feed:
         return "nothing has been captured yet"
     if state == "stale" and not running:
         return f"nothing was stored for {duration(age_s or 0)}: the program that captures is not running"
     if troubled:
         given = next((row.reason for row in troubled if row.reason), "")
+        ill = [row for row in troubled if words[row.lane] in ("blind", "no data")]
+        if ill and len(troubled) < len(feed):
+            return "; ".join(f"{row.symbol}: {row.reason}" for row in ill)
         venues = " and ".join(sorted({row.venue for row in troubled}))
         where = venues if len(troubled) == len(feed) else ", ".join(row.symbol for row in troubled)
         last = max((row.last_frame_ts for row in troubled if row.last_frame_ts is not None), default=None)

@@ -12,10 +12,18 @@ from tapewatch.figures import age, clock, duration, number
 from tapewatch.model import NS, Anomaly, Severity
 from tapewatch.store.records import Source
 from tapewatch.view.status import SEVERITY_RANK, Status
+from tapewatch.view.untold import untold
 from tapewatch.words import SEVERITIES, moved, ratio, ratio_words, size_rank
+
+NAMES_MAX = 3
+"""Symbols that are named at once."""
 
 SAME_SILENCE_NS = 5 * NS
 """Lanes of a venue whose silences began within so long of the first one share one cause."""
+
+
+TOGETHER = ("silent_feed", "blind_feed")
+"""Rules that lanes of one venue fire for one cause."""
 
 
 class Entry(Struct, frozen=True):
@@ -49,15 +57,15 @@ def grouped(anomalies: Iterable[Anomaly]) -> list[Entry]:
     """
     oldest_first = sorted(anomalies, key=Anomaly.sort_key)
     groups: dict[str, list[Anomaly]] = {}
-    silence: dict[str, Anomaly] = {}
+    silence: dict[tuple[str, str], Anomaly] = {}
     for each in oldest_first:
-        head = silence.get(each.venue) if each.rule == "silent_feed" else None
+        head = silence.get((each.venue, each.rule)) if each.rule in TOGETHER else None
         if head is not None and each.opened_ts - head.opened_ts <= SAME_SILENCE_NS:
             groups[head.id].append(each)
             continue
         groups[each.id] = [each]
-        if each.rule == "silent_feed":
-            silence[each.venue] = each
+        if each.rule in TOGETHER:
+            silence[each.venue, each.rule] = each
     return [_entry(members) for members in reversed(groups.values())]
 
 
@@ -96,19 +104,42 @@ def verdict_words(judged: Verdict, now: Status) -> tuple[str, str]:
     -------
     headline, rest
         "Abnormal now", "ENA-USD rose 11.06 %, 44× the limit"; "Nothing abnormal now", "all 10 symbols within
-        limits"; with an old picture "Abnormal at 21:32:47".
+        limits"; with an old picture "Abnormal at 21:32:47". Nothing is said to be within its limits of which nobody can
+        tell: "8 of 10 symbols within limits; ENA-USD no data for 40 s; PEPE-USD warming up"; and "Cannot tell" where a
+        lane is blind, or nothing comes at all.
     """
     if not now.feed or (now.state == "waiting" and not any(row.trades for row in now.feed)):
         return "No verdict yet", "no trade has arrived"
+    untellable = untold(now)
+    market = judged.worst is not None and judged.worst.kind == "market"
+    dark = {row.symbol for row in now.feed if row.state in ("blind", "no data")} & set(untellable)
+    if not market and dark and (len(dark) == len(now.feed) or any(row.state == "blind" for row in now.feed)):
+        return "Cannot tell", _within(now, untellable)
     when = "now" if now.state in ("live", "waiting") else f"at {clock(now.as_of_ns)}"
     if judged.worst is None:
-        lanes = len(now.feed)
-        return f"Nothing abnormal {when}", f"all {lanes} symbols within limits" if lanes > 1 else "within its limits"
+        return f"Nothing abnormal {when}", _within(now, untellable)
     subject = judged.worst.venue if judged.worst.kind == "feed" and " " in judged.worst.symbol else judged.worst.symbol
     said = f"{subject} {moved(judged.worst)}"
     if judged.worst.rule == "tape_gap":  # a number of trades has no limit to be measured by
         return f"Abnormal {when}", said
     return f"Abnormal {when}", f"{said}, {ratio_words(ratio(judged.worst))} the limit"
+
+
+def _within(now: Status, untellable: dict[str, str]) -> str:
+    # Symbols that share a reason share its words; what all share needs no names, but the venue's reason.
+    lanes, well = len(now.feed), len(now.feed) - len(untellable)
+    if not untellable:
+        return f"all {lanes} symbols within limits" if lanes > 1 else "within its limits"
+    by_reason: dict[str, list[str]] = {}
+    for symbol, why in untellable.items():
+        by_reason.setdefault(why, []).append(symbol)
+    parts = [f"{well} of {lanes} symbols within limits"] if well else []
+    for why, symbols in by_reason.items():
+        names = ", ".join(symbols[:NAMES_MAX]) + (f" and {len(symbols) - NAMES_MAX} more" * (len(symbols) > NAMES_MAX))
+        parts.append(f"{names} {why}" if well or len(by_reason) > 1 or lanes == 1 else f"all {lanes} symbols {why}")
+    if not well and len(by_reason) == 1 and now.reason:
+        parts = [now.reason if next(iter(by_reason)).startswith("no data") else f"{parts[0]}: {now.reason}"]
+    return "; ".join(parts)
 
 
 def source_words(source: Source | None) -> tuple[str, str]:
@@ -157,8 +188,9 @@ def feed_words(now: Status) -> tuple[str, str]:
         case "reconnecting":
             due = f" in {duration(now.next_try_s)}" if now.next_try_s else " now"
             return "Reconnecting", f"try {now.attempts + 1}{due}"
-        case "waiting":
-            return "Waiting", "no trade yet"
+        case "blind" | "no data" | "waiting":
+            said = now.reason.removeprefix("no data: ") if now.state != "waiting" else "no trade yet"
+            return now.state.capitalize(), said
         case "ended":
             return "Replay finished", f"at {clock(now.as_of_ns)}"
         case _:
