@@ -25,8 +25,8 @@ class Writer:
     ----------
     frozen
         Stop the prices and the frames, but not the commits: a silent feed.
-    trade_id
-        Of the last trade: raised, so many are missing.
+    trade_ids
+        Of each lane's last trade: raised, so many are missing.
     """
 
     def __init__(self, path: Path, symbols: tuple[str, ...] = tuple(STARTS), seed: int = 7) -> None:
@@ -36,7 +36,7 @@ class Writer:
         self._store = Store.open(path, source=SOURCE)
         self._random = Random(seed)  # noqa: S311  # a market, not a secret
         self._prices = {lane: STARTS.get(lane.symbol, 10.0) for lane in self.lanes}
-        self.trade_id = 0
+        self.trade_ids = dict.fromkeys(self.lanes, 0)
         self._ordinal = 0
         self._last_ns = time.time_ns()
         self._changes: list[Change] = []
@@ -91,6 +91,9 @@ class Writer:
             "ended_ts": None,
             "price": price,
             "peak_price": price,
+            "peak_reference_price": price / (1 - 0.0281),
+            "peak_reference_ts": now - NS,
+            "peak_left_ts": now - 900_000_000,
             "explain": f"{symbol} fell 2.81 % in 0.9 s, from 19.385 to 18.841 (limit 0.25 % in 10 s)",
         }
         planted = anomaly(ident, **plain | fields)
@@ -143,7 +146,7 @@ class Writer:
                 last_trade_ts=self._last_ns,
                 last_price=round(self._prices[lane] * PRICE_SCALE),
                 connected_ts=self._last_ns,
-                trades=self.trade_id,
+                trades=self.trade_ids[lane],
                 armed=MARKET_RULES,
             )
             for lane in self.lanes
@@ -153,12 +156,14 @@ class Writer:
         # One trade in each of these seconds, as increments of all widths.
         bars = []
         for second in seconds:
-            self.trade_id += 1
+            self.trade_ids[lane] += 1
             self._prices[lane] = round(self._prices[lane] * (1 + self._random.gauss(0, 1e-4)), 3)
             price = round(self._prices[lane] * PRICE_SCALE)
             for width in BAR_WIDTHS:
                 start = (second - second % width) * NS
-                bars.append((start, self.trade_id, self.trade_id, price, price, price, price, 0.5, 1, 0, width))
+                bars.append(
+                    (start, self.trade_ids[lane], self.trade_ids[lane], price, price, price, price, 0.5, 1, 0, width)
+                )
         joined: dict[tuple[int, int], tuple[int, ...]] = {}
         for bar in bars:
             before = joined.get((bar[0], bar[10]))

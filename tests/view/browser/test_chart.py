@@ -9,11 +9,13 @@ from playwright.sync_api import Page, expect
 from support.dashboards import Server
 from support.seen import data, marked, until
 from support.writing import Writer
+from tapewatch.model import Lane
 
 pytestmark = pytest.mark.browser
 
 LIVE = ".tw-top[data-s=live]"
 LOST = 77
+LANE = Lane("coinbase", "LINK-USD")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def test_missing_trades_are_a_hole_before_and_after_a_restart(browse, tmp_path: 
     path = tmp_path / "x.db"
     first = Writer(path, symbols=("LINK-USD",))
     first.history(60)
-    first.trade_id += LOST
+    first.trade_ids[LANE] += LOST
     with first:
         server = Server(path)
         server.start()
@@ -52,7 +54,7 @@ def test_missing_trades_are_a_hole_before_and_after_a_restart(browse, tmp_path: 
     first.close()
     until(page, lambda chart: chart["s"] == "stale")
     second = Writer(path, symbols=("LINK-USD",))
-    second.trade_id = first.trade_id + 5
+    second.trade_ids[LANE] = first.trade_ids[LANE] + 5
     with second:
         after = until(page, lambda chart: len(chart.get("holes", "").split()) == 2)["holes"]
         start, _, end = after.split()[1].partition(":")[0].partition("-")
