@@ -147,7 +147,7 @@ class Writer:
                 last_price=round(self._prices[lane] * PRICE_SCALE),
                 connected_ts=self._last_ns,
                 trades=self.trade_ids[lane],
-                armed=MARKET_RULES,
+                armed=(*MARKET_RULES, *(["abs_jump"] if lane.symbol.startswith("BTC") else [])),
             )
             for lane in self.lanes
         ]

@@ -51,6 +51,24 @@ def test_live(tmp_path):
     assert shown.speed == 1
 
 
+def test_no_data_is_a_state_of_its_own_and_says_what_nobody_can_tell(tmp_path):
+    never = {"last_frame_ts": None, "last_price": None, "trades": 0, "next_try_ts": NOW + 8 * NS, "attempts": 3}
+    shown = picture(tmp_path, feed_row(LINK, state="no data", reason="no data: never connected", **never))
+    assert (shown.word, shown.headline, shown.certain) == ("No data", "Cannot tell", False)
+    assert (shown.banner.tone, shown.banner.title, shown.banner.more) == (
+        "bad",
+        "No data.",
+        "Reconnecting, try 4 in 8 s.",
+    )
+    assert shown.banner.text == "Never connected. Whether anything is abnormal, nobody can tell."
+
+
+def test_a_blind_feed_is_not_live(tmp_path):
+    shown = picture(tmp_path, feed_row(LINK, state="blind", reason="all trades are in quarantine"))
+    assert (shown.state, shown.banner.title, shown.certain) == ("blind", "Blind.", False)
+    assert shown.banner.text.startswith("All trades are in quarantine. ")
+
+
 def test_abnormal_and_how_bad(tmp_path):
     shown = picture(tmp_path, feed_row(LINK), found=[anomaly("x", ended=False)])
     assert (shown.headline, shown.severity, shown.counts["high"]) == ("Abnormal now", "high", 1)

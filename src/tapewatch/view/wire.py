@@ -13,6 +13,7 @@ from tapewatch.figures import clock, duration, number
 from tapewatch.model import NS, Anomaly, Direction, Severity
 from tapewatch.view.queries import Filter
 from tapewatch.view.status import Status
+from tapewatch.view.untold import untold
 from tapewatch.view.verdict import Verdict, feed_words, source_words, verdict_words
 from tapewatch.words import (
     RULES,
@@ -160,6 +161,8 @@ class Now(Struct, frozen=True):
         The verdict: "Abnormal now", "ENA-USD rose 11.06 %, 44× the limit", open events by severity, the worst.
     worst
         Id of the anomaly that `rest` speaks of.
+    certain
+        Whether it can be told of every lane that it is within its limits, or not.
     as_of
         Time of day that prices and verdict stand for; "" while live.
     last
@@ -179,6 +182,7 @@ class Now(Struct, frozen=True):
     rest: str
     severity: Severity | None
     worst: str | None
+    certain: bool
     counts: dict[Severity, int]
     as_of: str
     last: float | None
@@ -212,6 +216,7 @@ def now_picture(now: Status, judged: Verdict, command: str = "") -> Now:
         rest=rest,
         severity=judged.severity,
         worst=None if judged.worst is None else judged.worst.id,
+        certain=bool(now.feed) and not untold(now),
         counts=judged.counts,
         as_of="" if now.state in ("live", "waiting") else clock(now.as_of_ns),
         last=None if last is None else last / NS,
@@ -235,6 +240,7 @@ def trouble(message: str, wall_ns: int) -> Now:
         rest="the database cannot be read",
         severity=None,
         worst=None,
+        certain=False,
         counts=dict.fromkeys(SEVERITIES, 0),
         as_of="",
         last=None,
@@ -243,6 +249,7 @@ def trouble(message: str, wall_ns: int) -> Now:
 
 
 STOPPED: Final = "Capture was stopped."
+NOBODY_CAN_TELL: Final = "Whether anything is abnormal, nobody can tell."
 
 
 def _banner(now: Status, command: str) -> Banner | None:
@@ -252,10 +259,13 @@ def _banner(now: Status, command: str) -> Banner | None:
         case "stale" if not now.running:
             again = "Go on with:" if command else f"Start tapewatch {now.program} again; this page goes on by itself."
             return Banner("bad", "Not running.", f"{why} {as_of}", again, command)
-        case "stale":
-            return Banner("bad", "Silent feed.", f"{why} {as_of}", _next_try(now))
-        case "reconnecting":
-            return Banner("bad", "Connection lost.", f"{why} {as_of}", _next_try(now))
+        case "stale" | "reconnecting":
+            title = "Silent feed." if now.state == "stale" else "Connection lost."
+            return Banner("bad", title, f"{why} {as_of}", _next_try(now))
+        case "no data" | "blind":
+            why = _sentence(now.reason.removeprefix("no data: "))
+            title = "No data." if now.state == "no data" else "Blind."
+            return Banner("bad", title, f"{why} {NOBODY_CAN_TELL}", _next_try(now))
         case "ended":
             return Banner(
                 "calm", f"Replay finished at {clock(now.as_of_ns)}.", "Prices and the verdict are as of then."

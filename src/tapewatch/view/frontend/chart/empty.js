@@ -11,9 +11,10 @@ const COMMANDS = [
 const NOBODY =
   "This page is connected, and nothing has been written to its database. " +
   "Start one of these in a terminal; each prints the address of its page.";
+const NOTHING = "Symbols are watched, and nothing of them gets through. It is tried again; the line on top says why.";
 const SOON = "Symbols are watched already; the first trade appears here as soon as it comes.";
 
-/** `write(watched)` says it anew: whether somebody has begun to watch symbols, or nobody has. */
+/** `write(watched, ill)` says it anew: whether somebody has begun to watch symbols, and whether these are not to be had. */
 export const emptyState = () => {
   const why = h("p");
   const commands = h(
@@ -21,9 +22,11 @@ export const emptyState = () => {
     {},
     COMMANDS.map(([command, what]) => [h("dt", {}, h("code", {}, command), copyButton(command)), h("dd", {}, what)]),
   );
-  const write = (watched) => {
-    setText(why, watched ? SOON : NOBODY);
+  const title = h("h3");
+  const write = (watched, ill) => {
+    setText(title, ill ? "No data" : "No trades yet");
+    setText(why, ill ? NOTHING : watched ? SOON : NOBODY);
     commands.hidden = watched;
   };
-  return { element: h("div", { class: "empty" }, h("h3", {}, "No trades yet"), why, commands), write };
+  return { element: h("div", { class: "empty" }, title, why, commands), write };
 };

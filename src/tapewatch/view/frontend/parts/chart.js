@@ -7,7 +7,7 @@ import { Plot } from "../chart/plot.js";
 import { h, setText } from "../lib/dom.js";
 import { number } from "../lib/figures.js";
 import { mount } from "../lib/mount.js";
-import { BARS_MAX, store } from "../lib/store.js";
+import { BARS_MAX, store, TROUBLED } from "../lib/store.js";
 import { modeOf } from "../lib/theme.js";
 
 const OLD_ENOUGH = 500; // bars of room that are left when an old anomaly is looked at in wider bars
@@ -56,7 +56,7 @@ class Chart {
     this.head.draw();
     const nothing = !store.series.bars.length && !(store.watch ?? []).some(({ price }) => price !== null);
     this.empty.element.hidden = !nothing || store.state === "connecting";
-    this.empty.write(Boolean(store.watch?.length));
+    this.empty.write(Boolean(store.watch?.length), TROUBLED.has(store.state));
     this.canvas.hidden = this.legend.hidden = nothing;
     this.plot.mark({
       rows: this.#rows(),

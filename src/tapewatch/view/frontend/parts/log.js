@@ -180,6 +180,7 @@ class Log {
     const narrowed = [filter.rules, filter.directions, filter.symbols].some((chosen) => chosen.length) || filter.severities.length < 3 || filter.size || filter.hour !== null;
     const span = store.settings.spans[filter.recency];
     if (narrowed) return "No anomalies match. Widen the time span, or choose more.";
+    if (!store.now?.certain) return `No anomaly in the ${span}, as far as anything was seen.`;
     const within = lanes.length > 1 ? `All ${lanes.length} symbols were within their limits` : `${lanes[0].symbol} was within its limits`;
     return `Nothing abnormal in the ${span}. ${within}.`;
   }
