@@ -83,7 +83,7 @@ FOREIGN = {
     "of an unknown kind": (
         lambda table: table.set_column(KIND, "kind", pa.array([1, 9], pa.uint8())),
         None,
-        r"expected rows of kinds 1 to 5, found \[9\]",
+        r"expected rows of kinds 1 to 6, found \[9\]",
     ),
     "of another type": (
         lambda table: table.set_column(KIND, "kind", pa.array(["a", "b"])),
