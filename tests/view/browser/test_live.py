@@ -21,7 +21,7 @@ def stored_bars(server, symbol: str) -> tuple[int, list[float]]:
     """Read a lane's seconds from the server: the revision, and the time of each bar."""
     wish = {"venue": "coinbase", "symbol": symbol, "width": 1, "limit": 10_000}
     answer = httpx.get(f"{server.url}/api/bars", params=wish)
-    return int(answer.headers["tapewatch-revision"]), np.frombuffer(answer.content).reshape(-1, 7)[:, 0].tolist()
+    return int(answer.headers["tapewatch-revision"]), np.frombuffer(answer.content).reshape(-1, 9)[:, 0].tolist()
 
 
 def test_the_price_moves_within_five_seconds(server, browse):
