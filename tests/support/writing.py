@@ -91,7 +91,7 @@ class Writer:
             "ended_ts": None,
             "price": price,
             "peak_price": price,
-            "peak_reference_price": price / (1 - 0.0281),
+            "peak_reference_price": round(price / (1 - 0.0281), 3),
             "peak_reference_ts": now - NS,
             "peak_left_ts": now - 900_000_000,
             "explain": f"{symbol} fell 2.81 % in 0.9 s, from 19.385 to 18.841 (limit 0.25 % in 10 s)",
