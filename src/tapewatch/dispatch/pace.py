@@ -51,7 +51,8 @@ def moment_of(event: Event, alert: Alert, terms: Terms, spent: float, at: int, *
     wait = at + LATER_NS if muted else at
     if event.last is None:
         return wait
-    span = span_after(terms, spent) * (GREAT_PART if great(alert.anomaly, terms) else 1.0)
+    hurries = great(alert.anomaly, terms) and alert.occasion != "ended"
+    span = span_after(terms, spent) * (GREAT_PART if hurries else 1.0)
     moment = max(wait, event.last + round(span))
     if muted or alert.occasion == "ended":
         return moment
