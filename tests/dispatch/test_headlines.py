@@ -137,7 +137,6 @@ def test_lines_of_a_list_are_symbols_and_silences():
     ]
 
 
-def test_a_line_is_told_by_what_is_open_or_looking_back_by_the_largest():
-    rows = [over(grown()), replace(fast_move(), id="open")]
-    assert grouped(rows)[0][0].id == "open"
-    assert grouped(rows, past=True)[0][0].peak_observed == -8.31
+def test_a_line_is_told_by_the_worst_and_of_these_by_the_largest_open_or_not():
+    rows = [over(grown()), replace(fast_move(), id="open"), replace(grown("DOGE-USD", -40.0), id="low", severity="low")]
+    assert [each.peak_observed for each in grouped(rows)[0]] == [-8.31, -0.52, -40.0]

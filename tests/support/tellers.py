@@ -53,10 +53,12 @@ class Happening:
         self.commit(bars=[bars_of(trades, (Lane("coinbase", symbol),))])
 
     def open(self, symbol: str = "BTC-USD", **fields: Any) -> str:
-        """Let an anomaly open now."""
+        """Let an anomaly open now, large enough to be told, but muted where the same was told lately."""
         now, number = self._clock.now_ns(), self.told + 1
         found = anomaly(
-            number, Lane(self._venue, symbol), **{"opened_ts": now, "last_ts": now, "peak_ts": now, **fields}
+            number,
+            Lane(self._venue, symbol),
+            **{"opened_ts": now, "last_ts": now, "peak_ts": now, "size": 4.0, "peak_observed": 1.0, **fields},
         )
         self._last[found.id] = found
         self.commit(self._change("opened", found))
@@ -65,8 +67,8 @@ class Happening:
     def escalate(self, ident: str) -> None:
         """Let it double."""
         found = self._last[ident]
-        steps = found.escalation + 1
-        self._last[ident] = msgspec.structs.replace(found, escalation=steps, peak_observed=0.27 * 2**steps)
+        twice = {"size": 2 * (found.size or 1.0), "peak_observed": 2 * found.peak_observed}
+        self._last[ident] = msgspec.structs.replace(found, escalation=found.escalation + 1, **twice)
         self.commit(self._change("escalated", self._last[ident]))
 
     def end(self, ident: str) -> None:
