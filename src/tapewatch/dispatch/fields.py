@@ -157,8 +157,8 @@ class Page(Struct, frozen=True):
         The anomalies by severity, the worst first.
     total
         Of several symbols: how far the event has carried the market.
-    held
-        What was held back since the last message: "34 held back since 21:20:04"; `held_rows` has the largest of it.
+    held, held_rows
+        What was held back since the last message: "34 held back since 21:20:04"; and the largest of it.
     link
         Of the lead in the dashboard; of the dashboard in a digest; "" where no address of it is set.
     named
