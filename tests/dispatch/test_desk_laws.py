@@ -302,8 +302,6 @@ def test_without_a_budget_what_is_large_enough_is_told_within_half_a_second_or_w
             assert late <= 480 * NS + terms.group_ns
             if reach(alert.anomaly) >= 8 and alert.occasion == "opened" and late > NS // 2:
                 kind = alert.anomaly.kind
-                earlier = [
-                    m for m in seen.messages if m.number < message.number and m.anomalies[0].kind == kind
-                ]
+                earlier = [m for m in seen.messages if m.number < message.number and m.anomalies[0].kind == kind]
                 soon = any(m.at > alert.at - terms.group_ns for m in earlier)
                 assert soon or alert.anomaly.kind == "market", "it waits only where something was just told"

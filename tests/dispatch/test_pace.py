@@ -89,7 +89,8 @@ def test_several_that_weigh_as_much_as_one_are_broad(weights: tuple[float, ...],
 
 
 @pytest.mark.parametrize(
-    ("ago_s", "weight", "broad"), [(0, 3.9, False), (0, 4.1, True), (180, 2.1, True), (900, 1.9, False), (3_600, 1.0, True)]
+    ("ago_s", "weight", "broad"),
+    [(0, 3.9, False), (0, 4.1, True), (180, 2.1, True), (900, 1.9, False), (3_600, 1.0, True)],
 )
 def test_what_is_broad_has_a_bar_of_its_own_which_stays_at_two(ago_s: int, weight: float, broad: bool) -> None:
     channel = remembered(weight, 0.01)
