@@ -9,7 +9,9 @@ from msgspec import Meta, Struct
 
 from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.config import Settings
+from tapewatch.dispatch.config import AlertsConfig
 from tapewatch.errors import ConfigError
+from tapewatch.view.terminal.command import TopConfig
 
 
 class Inner(Struct, frozen=True, forbid_unknown_fields=True):
@@ -129,3 +131,24 @@ def test_what_may_be_a_password_is_not_told(given: str) -> None:
     with pytest.raises(ConfigError, match=r"kafka\.options in TAPEWATCH_KAFKA__OPTIONS: expected a section") as caught:
         chosen.section("kafka", KafkaConfig)
     assert "hush" not in str(caught.value)
+
+
+def test_all_that_is_wrong_in_a_section_is_told_at_once() -> None:
+    wrong = ["top.hz=9", "top.themee=1", 'top.theme="blue"', "top.mean_bars=20"]
+    with pytest.raises(ConfigError) as told:
+        Settings.load(None, {}, wrong).section("top", TopConfig)
+    lines = str(told.value).splitlines()
+    assert len(lines) == 3
+    assert "top.themee in flag: unknown key, did you mean theme?" in lines
+    assert "top.theme in flag: expected one of dark, light, found 'blue'" in lines
+    assert any(line.startswith("top.hz in flag: expected a number <= 4") for line in lines)
+
+
+def test_all_that_is_wrong_in_the_tables_of_a_list_is_told_at_once() -> None:
+    first = '{name="a", url="json://x", severity="hihg", budget_per_hour=0}'
+    channels = f'[{first}, {{name="b", url="json://x", cool_down_s=-1}}]'
+    with pytest.raises(ConfigError) as told:
+        Settings.load(None, {}, [f"alerts.channels={channels}"]).section("alerts", AlertsConfig)
+    lines = str(told.value).splitlines()
+    assert len(lines) == 3
+    assert [sum(name in line for line in lines) for name in ("severity", "budget_per_hour", "cool_down_s")] == [1, 1, 1]

@@ -20,6 +20,9 @@ PREFIX = "TAPEWATCH_"
 SECRET = {"options", "option_files", "channels", "heartbeat_url", "heartbeat_url_file", "heartbeat_url_env"}
 """Sections whose values may be passwords, or addresses with tokens: of what was found there the kind alone is told."""
 
+WRONG_MAX = 50
+"""Wrong values of a section that are told at once."""
+
 _KINDS: dict[type, str] = {list: "a list", dict: "a section"}
 
 _PLAIN_WORDS = (
@@ -140,26 +143,57 @@ class Settings:
         ConfigError
             Naming the key, where it was set, what was expected and what was found.
         """
-        plain = self.plain(name)
-        try:
-            return msgspec.convert(plain, struct, strict=False)
-        except msgspec.ValidationError as error:
-            message = str(error)
-        raise ConfigError(self._explain(name, message, struct))  # without its cause, which may quote a secret
+        made, wrong = self._decode(name, struct)
+        if made is None:
+            raise ConfigError("\n".join(wrong))  # without its cause, which may quote a secret
+        return made
+
+    def _decode(self, name: str, struct: type[T]) -> tuple[T | None, list[str]]:
+        # The decoding library stops at the first wrong value: it is left out and the rest is looked at again, so that
+        # a person reads of all of them at once.
+        rest = Settings(dict(self.entries))
+        wrong: list[str] = []
+        while len(wrong) < WRONG_MAX:
+            try:
+                made = msgspec.convert(rest.plain(name), struct, strict=False)
+            except msgspec.ValidationError as error:
+                message = str(error)
+            else:
+                return (None if wrong else made), wrong
+            wrong.append(rest._explain(name, message, struct))
+            if not rest._leave_out(name, message):
+                break
+        return None, wrong
+
+    def _leave_out(self, section: str, message: str) -> bool:
+        # Tells whether there was something to leave out.
+        named = _named(section, message)
+        name, _, place = named.key.partition("[")
+        item = re.match(r"(\d+)\](?:\.(\w+))?", place)
+        value = self.entries[name].value if name in self.entries else None
+        if item is None or not isinstance(value, list):
+            gone = [each for each in self.entries if each == name or each.startswith(f"{name}.")]
+            for each in gone:
+                del self.entries[each]
+            return bool(gone)
+        at, field = int(item[1]), item[2]
+        items = list(value)
+        if isinstance(items[at], dict) and field in items[at]:
+            items[at] = {key: each for key, each in items[at].items() if key != field}
+        else:
+            del items[at]
+        self.entries[name] = self.entries[name]._replace(value=items)
+        return True
 
     def _under(self, key: str) -> list[Entry]:
         return [entry for each, entry in self.entries.items() if each == key or each.startswith(f"{key}.")]
 
     def _explain(self, section: str, message: str, struct: type[msgspec.Struct]) -> str:
-        reason, _, path = message.partition(" - at `$.")
-        unknown = re.search(r"unknown field `(.+?)`", reason)
-        own = re.match(r"(\w+): (.+)", reason)
-        last = unknown[1] if unknown else own[1] if own else ""
-        key = ".".join(part for part in (section, path.rstrip("`"), last) if part)
+        key, reason, path, unknown, own = _named(section, message)
         name, _, place = key.partition("[")  # of a list's item
         told, hits = self.place(name), self._under(name)
         if own:
-            return f"{told}: {own[2]}"
+            return f"{told}: {own}"
         value = hits[0].value if hits else None
         item = re.match(r"(\d+)\](?:\.(\w+))?", place)
         if item and isinstance(value, list):
@@ -170,7 +204,7 @@ class Settings:
                     value, told = value[item[2]], f"{told}: {item[2]}"
         owner, kind = _declared(struct, re.findall(r"[A-Za-z_]\w*", path))
         if unknown:
-            near = difflib.get_close_matches(last, owner.__struct_fields__, 1)
+            near = difflib.get_close_matches(unknown, owner.__struct_fields__, 1)
             return f"{told}: unknown key{f', did you mean {near[0]}?' if near else ''}"
         if reason.startswith("Invalid enum value"):
             reason = f"expected one of {', '.join(_choices(kind))}"
@@ -182,6 +216,25 @@ class Settings:
             secret = not known and not SECRET.isdisjoint(name.split("."))
             reason += f", found {_KINDS.get(type(value), 'a text') if secret else repr(value)}"
         return f"{told}: {reason}"
+
+
+class _Named(NamedTuple):
+    # What the decoding library complains of: dotted key, its sentence, the path in it; which key is unknown, or what a
+    # struct's own check says.
+    key: str
+    reason: str
+    path: str
+    unknown: str
+    own: str
+
+
+def _named(section: str, message: str) -> _Named:
+    reason, _, path = message.partition(" - at `$.")
+    unknown = re.search(r"unknown field `(.+?)`", reason)
+    own = re.match(r"(\w+): (.+)", reason)
+    last = unknown[1] if unknown else own[1] if own else ""
+    key = ".".join(part for part in (section, path.rstrip("`"), last) if part)
+    return _Named(key, reason, path, unknown[1] if unknown else "", own[2] if own else "")
 
 
 def _called(name: str, index: int, item: dict[str, Any]) -> str:

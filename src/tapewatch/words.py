@@ -6,6 +6,7 @@ In: names as they stand in records. Out: plain text, no markup; colours are the 
 import re
 from typing import Final, Literal
 
+from tapewatch.detect.words import plain_name
 from tapewatch.figures import (
     decimals_of,
     duration,
@@ -81,6 +82,18 @@ QUALITIES: Final[dict[str, str]] = {
 
 LABELS_SAID: Final[dict[str, str]] = {"true": "real", "false": "false alarm", "expected": "expected"}
 """What a person says of an event, as records have it → as people read it."""
+
+_BY_NAME: Final = {plain_name(name): rule for rule, word in RULES.items() for name in (word, rule)}
+
+
+def rule_of(text: str) -> str:
+    """Find the rule that a person means by its name or by what it is called on the screen; a pattern stays as it is.
+
+    >>> rule_of("Fast move"), rule_of("fast-move"), rule_of("pct_*")
+    ('pct_spike', 'pct_spike', 'pct_*')
+    """
+    return _BY_NAME.get(plain_name(text), text)
+
 
 MEAN: Final = "mean_reversion_break"
 SECOND: Final = "vol_breakout"

@@ -23,7 +23,7 @@ Run = Callable[..., tuple[int, str, str]]
 AT = 1_700_000_000 * NS
 LETTER = Letter("key", "▼ BTC-USD fell 0.27 %", "from 37,000.50\nhttp://127.0.0.1:8710", "md", "html")
 POST = Post(1, "phone", "symbol", AT, AT, LETTER, "high")
-PHONE = ChannelRow("phone", "Slack", "high alone: all rules", "failing", AT, None, "HTTP 500")
+PHONE = ChannelRow("phone", "Slack", "High severity only, all rules", "failing", AT, None, "HTTP 500")
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def db(tmp_path: Path) -> str:
     alerts = [
         Alert(1, "phone", "opened", AT, anomaly(1), None, "in message 1", 1),
         Alert(2, "phone", "escalated", AT + 1, anomaly(2, escalation=2), "cooling", "cooling down until 23:13:20"),
-        Alert(3, "phone", "opened", AT + 2, low, "unrouted", "low: this channel takes high alone"),
+        Alert(3, "phone", "opened", AT + 2, low, "unrouted", "low: this channel takes high severity only"),
     ]
     outbox = Outbox.open(path)
     outbox.stand([PHONE], AT)
@@ -78,7 +78,7 @@ def test_list_tells_what_was_told_and_what_was_not_and_why(run: Run, db: str) ->
     assert "held back  00000000  cooling down until 23:13:20" in held
     assert "waiting    00000000  in message 1" in waiting
     _, out, _ = run("alerts", "list", "--last", "all", "--outcome", "not-taken", "--db", db)
-    assert "low: this channel takes high alone" in out
+    assert "low: this channel takes high severity only" in out
     assert len(out.splitlines()) == 3
     _, out, _ = run("alerts", "list", "--last", "all", "--json", "--symbol", "btc-usd", "--limit", "1", "--db", db)
     (line,) = map(json.loads, out.splitlines())

@@ -8,7 +8,7 @@ import pytest
 from rich.pretty import pretty_repr
 
 from tapewatch.config import Settings
-from tapewatch.dispatch.config import AlertsConfig, ChannelConfig
+from tapewatch.dispatch.config import AlertsConfig, ChannelConfig, unknown_rule
 from tapewatch.errors import ConfigError
 
 HOOK = "json://hush-user:hush-pass@localhost/hush-path?+hush-header=hush-value"
@@ -182,13 +182,19 @@ def test_no_repr_tells_an_address() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({}, "high alone: all rules"),
-        ({"severity": "low", "ends": True}, "low and above: all rules; ends, too"),
+        ({}, "High severity only, all rules"),
+        ({"severity": "low", "ends": True}, "Low severity and above, all rules, ends, too"),
         (
             {"rules": ("pct_*", "abs_jump"), "symbols": ("BTC-*",), "venues": ("coinbase",)},
-            "high alone: pct_*, abs_jump; symbols BTC-*; venues coinbase",
+            "High severity only, pct_*, Dollar jump, symbols BTC-*, venues coinbase",
         ),
     ],
 )
 def test_what_it_takes_is_said(fields: dict[str, Any], said: str) -> None:
     assert ChannelConfig("x", url="json://localhost", **fields).takes == said
+
+
+def test_a_rule_is_known_by_its_name_on_the_screen() -> None:
+    chosen = ChannelConfig("phone", url="json://x", rules=("Fast move", "dollar-jump", "tape_*"))
+    assert chosen.rules == ("pct_spike", "abs_jump", "tape_*")
+    assert unknown_rule("Fast moov") == "'Fast moov' matches no rule; did you mean Fast move?"

@@ -45,8 +45,8 @@ def told(at: int = T0, size: float = 4.0, key: str = UP) -> Scene:
 @pytest.mark.parametrize(
     ("terms", "fields", "reason"),
     [
-        (TERMS, {"severity": "medium"}, "medium: this channel takes high alone"),
-        (Terms("phone", "medium"), {"severity": "low"}, "low: this channel takes medium and above"),
+        (TERMS, {"severity": "medium"}, "medium: this channel takes high severity only"),
+        (Terms("phone", "medium"), {"severity": "low"}, "low: this channel takes medium severity and above"),
         (Terms("phone", rules=("silent_*",)), {}, "rule pct_spike: this channel takes silent_*"),
         (Terms("phone", symbols=("ETH-*", "SOL-USD")), {}, "symbol BTC-USD: this channel takes ETH-*, SOL-USD"),
         (Terms("phone", venues=("kraken",)), {}, "venue coinbase: this channel takes kraken"),

@@ -66,7 +66,7 @@ class Rig:
     ) -> None:
         self.sender = Sender(
             self.phone,
-            "high alone: all rules",
+            "High severity only, all rules",
             stood,
             record=self.record,
             load=self.load,

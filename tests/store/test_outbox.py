@@ -19,7 +19,7 @@ from tapewatch.store.sql import Store
 AT = 1_700_000_000 * NS
 LETTER = Letter("key-1", "▼ DOGE-USD fell", "text\0torn", "**bold**", "<b>bold</b>")
 POST = Post(1, "phone", "symbol", AT, AT + 1, LETTER, "high", anomaly(1).id)
-WORKING = ChannelRow("phone", "JSON", "high alone: all rules", "working", AT, AT)
+WORKING = ChannelRow("phone", "JSON", "High severity only, all rules", "working", AT, AT)
 TRIED = Attempt(1, AT + 2, 3.5, accepted=False, outcome="HTTP 500")
 
 

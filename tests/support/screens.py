@@ -158,7 +158,7 @@ def alerted(path: Path) -> Reader:
         told.send("desk", "vol-1", outcomes=("HTTP 401: bad token", "HTTP 401: bad token"))
         told.judge("jump-1", "phone", "cooling", "cooling down until 22:24:28: taken up at 21:24:28, 4× the limit")
         told.judge("mean-1", "desk", "silenced", "silenced by silence 1 (BTC-*) until 22:32:48: listing day")
-        told.judge("sol-1", "phone", "unrouted", "medium: this channel takes high alone")
+        told.judge("sol-1", "phone", "unrouted", "medium: this channel takes high severity only")
         told.wait("sol-1", "desk", "over the budget: for the digest of 22:00")
         told.silence(-60, 3_600, symbol="BTC-*", note="listing day")
         told.silence(600, 4_200, rule="tape_gap")

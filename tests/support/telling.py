@@ -13,7 +13,7 @@ from tapewatch.store.outbox import Outbox
 from tapewatch.store.records import Attempt, ChannelRow, Decision, Post
 from tapewatch.words import SEVERITIES
 
-PHONE = ChannelRow("phone", "Slack", "high alone: all rules", "working", NOW - 7_200 * NS, NOW - 40 * NS)
+PHONE = ChannelRow("phone", "Slack", "High severity only, all rules", "working", NOW - 7_200 * NS, NOW - 40 * NS)
 DESK = ChannelRow(
     "desk",
     "E-Mail",

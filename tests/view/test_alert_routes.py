@@ -60,7 +60,7 @@ def client(database, alerting):
         told.send("phone", "told", "btc", outcomes=("HTTP 500: try later", "accepted"))
         told.send("desk", "old", outcomes=("HTTP 401: bad token",))
         told.judge("cooling", "phone", "cooling", "cooling down until 22:31:58: taken up at 21:31:48")
-        told.judge("low", "phone", "unrouted", "low: this channel takes high alone")
+        told.judge("low", "phone", "unrouted", "low: this channel takes high severity only")
         told.silence(-60, 3_540, symbol="BTC-*", note="listing day")
         told.silence(-600, -300, rule="tape_gap", severity="high")
         told.silence(300, 900)

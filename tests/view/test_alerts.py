@@ -31,7 +31,7 @@ def conn(database):
         told.send("desk", "told", outcomes=("HTTP 500: try later",), done=False)
         told.judge("cooling", "phone", "cooling", "cooling down until 22:31:58: taken up at 21:31:48")
         told.judge("silenced", "phone", "silenced", "silenced by silence 1 (BTC-*) until 22:32:48")
-        told.judge("low", "phone", "unrouted", "low: this channel takes high alone")
+        told.judge("low", "phone", "unrouted", "low: this channel takes high severity only")
         told.wait("waits", "phone", "told with its event at 21:33:00")
         told.silence(-60, 3_600, symbol="BTC-*", note="listing day")
         told.silence(-600, -300, rule="tape_gap")

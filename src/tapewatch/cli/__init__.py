@@ -43,7 +43,7 @@ def version() -> None:
 
 
 def main() -> None:
-    """Run a command; an error that a person can act on becomes one line and an exit code."""
+    """Run a command; an error that a person can act on becomes a line, several a line each, and an exit code."""
     try:
         code = app(standalone_mode=False)
     except TapewatchError as error:
@@ -58,5 +58,6 @@ def main() -> None:
 def _complain(message: str, code: int, context: typer.Context | None = None) -> int:
     if message:  # a bare `tapewatch` has printed its help and says nothing more
         see = f" (see {context.command_path} --help)" if context else ""
-        typer.echo(f"tapewatch: {' '.join(message.split())}{see}", err=True)
+        for line in message.splitlines():
+            typer.echo(f"tapewatch: {' '.join(line.split())}{see}", err=True)
     return code

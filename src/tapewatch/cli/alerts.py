@@ -173,6 +173,8 @@ def list_(
         typer.Option(help="Only told, waiting, held-back, undelivered or not-taken; repeatable."),
     ] = None,
     symbol: Annotated[list[str] | None, typer.Option(help="Only this symbol; repeatable.")] = None,
+    min_size: Annotated[float, typer.Option(min=0, help="Only what is so many times its limit, e.g. 4.")] = 0.0,
+    by_size: Annotated[bool, typer.Option("--by-size", help="The largest first, not the newest.")] = False,
     limit: LimitOption = 50,
     json: JsonOption = False,
     db: DbOption = None,
@@ -193,6 +195,8 @@ def list_(
         outcomes=tuple(chosen) or tuple(name for name in alerts.OUTCOMES if name != "not taken"),
         symbols=tuple(each.upper() for each in symbol or ()),
         within_s=None if last == "all" else span_of(last, "--last", or_all=True),
+        min_size=min_size,
+        largest_first=by_size,
     )
     with reading(settings(config, set_), db) as (conn, now_ns):
         found = alerts.alerts(conn, wanted, now_ns, limit)

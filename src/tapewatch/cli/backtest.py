@@ -135,6 +135,7 @@ def _show(report: "Report", *, to_stderr: bool) -> None:
     from tapewatch.cli.tables import table
     from tapewatch.detect.rules import RULES
     from tapewatch.model import NS
+    from tapewatch.words import peak_words, size_words
 
     console = Console(stderr=to_stderr, highlight=False)
     console.width = console.width if console.is_terminal else WIDTH
@@ -150,12 +151,11 @@ def _show(report: "Report", *, to_stderr: bool) -> None:
     for day in sorted({day for day, _ in by_day}):
         counts = [by_day[day, rule.name] for rule in RULES]
         days.add_row(day, *(f"{number:,}" for number in (sum(counts), *counts)))
-    greatest = table("Greatest, UTC", "Symbol", "Rule", "Peak", "Times the limit", right=("Peak", "Times the limit"))
+    greatest = table("Greatest, UTC", "Symbol", "Rule", "Peak", "Size", right=("Peak", "Size"))
     words = {rule.name: rule.words for rule in RULES}
     for each in report.greatest(SHOWN):
         at = f"{datetime.fromtimestamp(each.peak_ts // NS, UTC):%Y-%m-%d %H:%M:%S}"
-        peak = f"{each.peak_observed:+.2f} %" if each.unit == "percent" else f"{each.peak_observed:+,.6g} {each.unit}"
-        greatest.add_row(at, each.symbol, words[each.rule], peak, f"{abs(each.peak_observed) / each.threshold:.1f}")
+        greatest.add_row(at, each.symbol, words[each.rule], peak_words(each), size_words(each))
     for shown in (days, greatest) if report.anomalies else ():
         console.print()
         console.print(shown)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -9,6 +10,7 @@ import typer
 
 from tapewatch.cli.common import ConfigOption, SetOption, settings
 from tapewatch.config import Settings
+from tapewatch.errors import ConfigError
 
 SECRET = re.compile("password|secret|jaas|token|[.]key$|heartbeat_url$", re.IGNORECASE)
 """Settings of others whose value is for nobody's eyes."""
@@ -38,14 +40,18 @@ def show(
 
 @app.command()
 def check(config: ConfigOption = None, set_: SetOption = None) -> None:
-    """Check all settings without a network; exit code 2 and one line where something is wrong."""
+    """Check all settings without a network; exit code 2 and a line for each thing that is wrong."""
     chosen = settings(config, set_)
-    count = len(list(_values(chosen)))
+    wrong: list[str] = []
+    count = len(list(_values(chosen, wrong)))
+    if wrong:
+        raise ConfigError("\n".join(wrong))
     _check_alerts(chosen)
     typer.echo(f"{count} settings are well")
 
 
-def _values(chosen: Settings) -> Iterator[tuple[str, Any]]:
+def _values(chosen: Settings, wrong: list[str] | None = None) -> Iterator[tuple[str, Any]]:
+    # With `wrong`, what is wrong with a section is noted there, and the others are read.
     from tapewatch.capture.config import CaptureConfig
     from tapewatch.carry.kafka.config import KafkaConfig
     from tapewatch.detect.rules import RuleBook
@@ -68,9 +74,21 @@ def _values(chosen: Settings) -> Iterator[tuple[str, Any]]:
         "top": TopConfig,
     }
     for name, struct in structs.items():
-        yield from _flat(f"{name}.", msgspec.to_builtins(chosen.section(name, struct)))
-    RuleBook.of(chosen.plain("rules"))
+        with _noting(wrong):
+            yield from _flat(f"{name}.", msgspec.to_builtins(chosen.section(name, struct)))
+    with _noting(wrong):
+        RuleBook.of(chosen.plain("rules"))
     yield from ((key, entry.value) for key, entry in chosen.entries.items() if key.startswith("rules."))
+
+
+@contextmanager
+def _noting(wrong: list[str] | None) -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        if wrong is None:
+            raise
+        wrong.append(str(error))
 
 
 def _check_alerts(chosen: Settings) -> None:

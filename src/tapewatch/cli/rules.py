@@ -38,15 +38,17 @@ def list_rules(
 
 @app.command()
 def show(
-    rule: Annotated[str, typer.Argument(help="Name of the rule, e.g. pct_spike.")],
+    rule: Annotated[str, typer.Argument(help="The rule, e.g. pct_spike or 'fast move'.")],
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
     """Show one rule: what it does, its parameters with bounds, an example, and when not to use it."""
     from tapewatch.detect.rules import RULES, RuleBook
     from tapewatch.detect.sheet import sheet
+    from tapewatch.words import rule_of
 
     by_name = {one.name: one for one in RULES}
+    rule = rule_of(rule)
     if rule not in by_name:
         near = difflib.get_close_matches(rule, by_name, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""

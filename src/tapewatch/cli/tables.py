@@ -46,15 +46,33 @@ def alerts(found: "Sequence[AlertLine]") -> None:
     """Print what became of alerts, and why."""
     from tapewatch.figures import clock
     from tapewatch.view.alert_words import occasion_words
-    from tapewatch.words import RULES, peak_words
+    from tapewatch.words import RULES, peak_words, size_words
 
     made = table(
-        "UTC", "Channel", "Symbol", "Type", "Severity", "Peak", "What", "Outcome", "Anomaly", "Why", right=("Peak",)
+        "UTC",
+        "Channel",
+        "Symbol",
+        "Type",
+        "Severity",
+        "Peak",
+        "Size",
+        "What",
+        "Outcome",
+        "Anomaly",
+        "Why",
+        right=("Peak", "Size"),
     )
     for line in found:
         alert, anomaly = line.alert, line.alert.anomaly
         who = (alert.channel, anomaly.symbol, RULES.get(anomaly.rule, anomaly.rule), anomaly.severity)
-        what = (peak_words(anomaly), occasion_words(alert), line.outcome, anomaly.id[:ID_CELLS], alert.reason)
+        what = (
+            peak_words(anomaly),
+            size_words(anomaly) or "–",
+            occasion_words(alert),
+            line.outcome,
+            anomaly.id[:ID_CELLS],
+            alert.reason,
+        )
         made.add_row(clock(alert.at, DATE), *who, *what)
     _print(made, found, "no alert yet, or none that is like that")
 

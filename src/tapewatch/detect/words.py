@@ -1,10 +1,20 @@
 """Numbers as a trader reads them: exact prices, differences, seconds."""
 
+import re
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from tapewatch.model import NS, PRICE_SCALE
 
 DECIMALS_MIN, DECIMALS_MAX = 2, 10
+
+
+def plain_name(text: str) -> str:
+    """Bring a name to a form in which spellings of it are equal.
+
+    >>> plain_name(" Fast-Move"), plain_name("pct_spike")
+    ('fast move', 'pct spike')
+    """
+    return " ".join(re.split(r"[-_\s]+", text.strip().lower()))
 
 
 def decimals(units: int) -> int:

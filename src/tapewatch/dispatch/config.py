@@ -12,10 +12,11 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
 
 from tapewatch.errors import ConfigError
 from tapewatch.model import Severity
-from tapewatch.words import RULES
+from tapewatch.words import RULES, rule_of
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
@@ -75,6 +76,7 @@ class ChannelConfig(Struct, frozen=True, forbid_unknown_fields=True):
         for pattern in self.rules:
             if (problem := unknown_rule(pattern)) is not None:
                 raise self._wrong(f"rules: {problem}")
+        force_setattr(self, "rules", tuple(rule_of(pattern) for pattern in self.rules))
 
     def address(self, environ: Mapping[str, str]) -> str:
         """Find its address.
@@ -104,17 +106,20 @@ class ChannelConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Examples
         --------
         >>> ChannelConfig("phone", url="json://localhost", severity="medium", symbols=("BTC-*",)).takes
-        'medium and above: all rules; symbols BTC-*'
+        'Medium severity and above, all rules, symbols BTC-*'
         """
-        severity = "high alone" if self.severity == "high" else f"{self.severity} and above"
-        parts = [f"{severity}: {', '.join(self.rules) or 'all rules'}"]
+        severity = (
+            "High severity only" if self.severity == "high" else f"{self.severity.capitalize()} severity and above"
+        )
+        rules = ", ".join(RULES.get(pattern, pattern) for pattern in self.rules)
+        parts = [severity, rules or "all rules"]
         parts += [
             f"{what} {', '.join(names)}"
             for what, names in (("symbols", self.symbols), ("venues", self.venues))
             if names
         ]
         parts += ["ends, too"] if self.ends else []
-        return "; ".join(parts)
+        return ", ".join(parts)
 
     def __repr__(self) -> str:
         return f"ChannelConfig(name={self.name!r}, takes={self.takes!r})"
@@ -222,11 +227,12 @@ class AlertsConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def unknown_rule(pattern: str) -> str | None:
-    """Tell what is wrong with a pattern that matches no rule; None: it matches one."""
-    if any(fnmatchcase(rule, pattern) for rule in RULES):
+    """Tell what is wrong with a pattern, or a rule's name on the screen, that matches no rule; None: it matches one."""
+    if any(fnmatchcase(rule, rule_of(pattern)) for rule in RULES):
         return None
-    near = difflib.get_close_matches(pattern, RULES, 1)
-    hint = f"did you mean {near[0]}?" if near else f"expected some of {', '.join(RULES)}"
+    names = {each.lower(): each for each in (*RULES.values(), *RULES)}
+    near = difflib.get_close_matches(pattern.lower(), names, 1)
+    hint = f"did you mean {names[near[0]]}?" if near else f"expected some of {', '.join(RULES)}"
     return f"{pattern!r} matches no rule; {hint}"
 
 

@@ -147,7 +147,7 @@ def route(alert: Alert, scene: Scene) -> Alert:
     """Ask whether the channel takes it: by severity, rule, symbol and venue."""
     terms, anomaly = scene.terms, alert.anomaly
     if SEVERITIES.index(anomaly.severity) > SEVERITIES.index(terms.severity):
-        taken = "high alone" if terms.severity == "high" else f"{terms.severity} and above"
+        taken = "high severity only" if terms.severity == "high" else f"{terms.severity} severity and above"
         return _judged(alert, "unrouted", f"{anomaly.severity}: this channel takes {taken}")
     for what, value, patterns in (
         ("rule", anomaly.rule, terms.rules),

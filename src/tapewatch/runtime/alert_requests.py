@@ -25,6 +25,7 @@ from tapewatch.store.outbox import Outbox
 from tapewatch.store.records import Answer, Clock, Decision, Fresh, Request
 from tapewatch.store.sql import Reader
 from tapewatch.store.values import Values
+from tapewatch.words import rule_of
 
 T = TypeVar("T", bound=Struct)
 
@@ -187,7 +188,7 @@ def _silence(wanted: SilenceFor, known: Known, asked: Asked) -> str:
         raise LookupError(f"expected an end within a year from now, and after its beginning, found {_date(until)} UTC")
     if (problem := unknown_rule(wanted.rule)) is not None:
         raise LookupError(problem)
-    patterns = {name: plain(getattr(wanted, name)) for name in ("venue", "symbol", "rule")}
+    patterns = {name: plain(getattr(wanted, name)) for name in ("venue", "symbol")} | {"rule": rule_of(wanted.rule)}
     note = plain(wanted.note, NOTE_MAX)
     silence = Silence(0, since, until, **patterns, severity=wanted.severity, note=note)
     asked.silences.append(silence)

@@ -64,9 +64,9 @@ class Report(Struct, frozen=True):
         return Counter((each.opened_at[:10], each.rule) for each in self.anomalies)
 
     def greatest(self, most: int) -> list[Anomaly]:
-        """List the market anomalies whose peak is the greatest multiple of their limit, in order of time."""
+        """List the market anomalies that are the largest, how many times their limit, in order of time."""
         market = [each for each in self.anomalies if each.kind == "market"]
-        ranked = sorted(market, key=lambda each: abs(each.peak_observed) / each.threshold, reverse=True)
+        ranked = sorted(market, key=lambda each: each.size or 0.0, reverse=True)
         return sorted(ranked[:most], key=Anomaly.sort_key)
 
 

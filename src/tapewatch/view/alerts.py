@@ -54,12 +54,18 @@ class AlertFilter(Struct, frozen=True):
     ----------
     within_s
         Only what happened in the last so many seconds of the lanes' clock; None for all.
+    min_size
+        Only of anomalies so many times their limit; those of a feed have no size.
+    largest_first
+        List by size, not by time.
     """
 
     channels: tuple[str, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     symbols: tuple[str, ...] = ()
     within_s: int | None = None
+    min_size: float = 0.0
+    largest_first: bool = False
 
 
 class AlertLine(Struct, frozen=True):
@@ -164,7 +170,7 @@ class Standing(Struct, frozen=True):
 def alerts(
     conn: Connection, wanted: AlertFilter, now_ns: int, limit: int, before: tuple[int, int, str] | None = None
 ) -> list[AlertLine]:
-    """List alerts, newest first.
+    """List alerts, newest first, or by the size of their anomalies.
 
     Parameters
     ----------
@@ -178,8 +184,13 @@ def alerts(
         query = query.where(AL.at >= now_ns - wanted.within_s * NS)
     if before is not None:
         query = query.where(AL.at <= before[0], tuple_(AL.at, AL.change_seq, AL.channel) < tuple_(*before))
-    query = query.order_by(AL.at.desc(), AL.change_seq.desc(), AL.channel.desc()).limit(limit)
-    return [_line(row) for row in conn.execute(query)]
+    order = [AL.at.desc(), AL.change_seq.desc(), AL.channel.desc()]
+    if wanted.min_size or wanted.largest_first:
+        size = schema.anomalies.c.size
+        query = query.outerjoin(schema.anomalies, schema.anomalies.c.id == AL.anomaly_id)
+        query = query.where(size >= wanted.min_size) if wanted.min_size else query
+        order = [func.coalesce(size, 0.0).desc(), *order] if wanted.largest_first else order
+    return [_line(row) for row in conn.execute(query.order_by(*order).limit(limit))]
 
 
 def alerts_of(conn: Connection, anomaly_ids: Collection[str], limit: int = 500) -> list[AlertLine]:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from tapewatch.errors import ConfigError
 from tapewatch.model import Direction
 from tapewatch.view.queries import Filter
-from tapewatch.words import RULES, SEVERITIES
+from tapewatch.words import RULES, SEVERITIES, rule_of
 
 SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 LAST_MAX_S = 10 * 365 * 86_400
@@ -57,13 +57,10 @@ def filter_of(
 
 
 def _rule(text: str) -> str:
-    by_word = {_plain(word): rule for rule, word in RULES.items()} | {_plain(rule): rule for rule in RULES}
-    rule = by_word.get(_plain(text))
-    return rule or one_of("--type", text, [word.lower().replace(" ", "-") for word in RULES.values()])
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[-_ ]+", " ", text.strip().lower())
+    rule = rule_of(text)
+    return (
+        rule if rule in RULES else one_of("--type", text, [word.lower().replace(" ", "-") for word in RULES.values()])
+    )
 
 
 def one_of(flag: str, text: str, choices: Collection[T]) -> T:

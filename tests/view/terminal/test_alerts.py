@@ -61,7 +61,7 @@ async def test_what_was_told_to_whom_and_what_was_not_and_why(reader):
         assert "failing since 21:22:48  1 undelivered" in desk
         assert "the mail server refused" in desk
         assert "● phone" in phone
-        assert "high alone: all rules" in phone
+        assert "High severity only, all rules" in phone
         listed = rows(pilot)
         assert [line.split()[3] for line in listed] == [
             "21:32:18",

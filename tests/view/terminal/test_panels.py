@@ -11,7 +11,7 @@ from tapewatch.view.terminal import panels
 from tapewatch.view.terminal.palette import DARK
 from tapewatch.view.terminal.picture import Ask, Picture, look
 from tapewatch.view.verdict import verdict
-from tapewatch.words import RULES
+from tapewatch.words import RULES, RULES_SHORT
 
 
 def seen(tmp_path_factory, **fields) -> Picture:
@@ -112,27 +112,35 @@ def test_a_stale_lane_says_so_instead_of_a_change(stale):
 
 def counts(**rules: int) -> Counts:
     severities = {"high": 4, "medium": 2, "low": 0}
-    return Counts(0, severities, dict.fromkeys(RULES, 0) | rules, {"up": 0, "down": 0})
+    sizes = {"high": (3, 2, 1), "medium": (0, 0, 0), "low": (0, 0, 0)}
+    return Counts(0, severities, dict.fromkeys(RULES, 0) | rules, {"up": 0, "down": 0}, sizes)
 
 
 def test_distributions():
-    armed = frozenset({"pct_spike", "vol_breakout", "mean_reversion_break", "silent_feed", "tape_gap"})
-    lines = [line.plain for line in panels.distribution_lines(counts(pct_spike=1), armed, 42, DARK, rules=True)]
-    assert len(lines) == 9
+    armed = frozenset(RULES) - {"abs_jump"}
+    drawn = panels.distribution_lines(counts(pct_spike=4, vol_breakout=1), armed, 42, DARK, rules=True)
+    severities, types = [line.plain for line in drawn[:3]], {line.plain[2:16].strip(): line.plain for line in drawn[3:]}
+    assert all(line.cell_len == 42 for line in drawn)
+    assert types.keys() == set(RULES_SHORT.values())
+    assert severities[0].split() == ["◆", "high", "≥4×", "2", "≥8×", "1", "4"]  # no room for the least
     room = 42 - 16 - 1 - 6
-    assert lines[0] == "◆ high" + " " * 11 + "▀" * room + "     4"
-    assert lines[1].count("▀") == round(room / 2)
-    assert lines[2].count("▀") == 0
-    assert lines[3].count("▀") == round(room / 4)
-    assert [line for line in lines if line.endswith("off")] == [lines[6]]
-    assert "Dollar jump" in lines[6]
+    assert types["Fast move"].count("▀") == room
+    assert types["Vol. breakout"].count("▀") == round(room / 4)
+    assert [word for word, line in types.items() if line.endswith("off")] == ["Dollar jump"]
+
+
+def test_severities_are_divided_by_size_where_types_have_bars():
+    lines = panels.distribution_lines(counts(), frozenset(), 60, DARK, rules=False)
+    assert [line.plain.split()[1:] for line in lines] == [
+        ["high", "≥2×", "3", "≥4×", "2", "≥8×", "1", "4"],
+        ["medium", "≥2×", "0", "≥4×", "0", "≥8×", "0", "2"],
+        ["low", "≥2×", "0", "≥4×", "0", "≥8×", "0", "0"],
+    ]
 
 
 def test_one_of_many_is_still_seen():
-    few = structs.replace(counts(), severities={"high": 10_000, "medium": 1, "low": 0})
-    lines = panels.distribution_lines(few, frozenset(), 42, DARK, rules=False)
-    assert len(lines) == 3
-    assert lines[1].plain.count("▀") == 1
+    lines = panels.distribution_lines(counts(pct_spike=10_000, tape_gap=1), frozenset(), 42, DARK, rules=True)
+    assert [line.plain.count("▀") for line in lines if "Missing trades" in line.plain] == [1]
 
 
 def test_hours():

@@ -150,7 +150,7 @@ def nobody_lines(palette: Palette) -> list[Text]:
 def none_lines(palette: Palette) -> list[Text]:
     """Say that the list is empty, and which keys widen it."""
     return [
-        Text("No alert in this time, or none of this kind", "bold", end=""),
+        Text("No alerts match", "bold", end=""),
         Text("r looks further back; o and c choose others.", palette.muted, end=""),
     ]
 

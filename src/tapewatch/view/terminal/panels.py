@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from rich.text import Text
 
 from tapewatch.figures import clock, duration, number, price, signed
-from tapewatch.model import Lane
+from tapewatch.model import Lane, Severity
 from tapewatch.view.alert_words import standing_words
-from tapewatch.view.queries import Counts
+from tapewatch.view.queries import SIZES, Counts
 from tapewatch.view.status import Status, Watch
 from tapewatch.view.terminal.ink import EIGHTHS, Piece, cell, chip, fitted, spark
 from tapewatch.view.terminal.palette import Palette
@@ -169,20 +169,20 @@ def change_span(watch: Sequence[Watch]) -> str:
 def distribution_lines(
     counts: Counts, armed: frozenset[str], width: int, palette: Palette, *, rules: bool
 ) -> list[Text]:
-    """Draw how many there are of each severity and, with room for it, of each type; a rule that is not armed is off."""
+    """Draw how many there are of each severity and how large, and with room for it of each type, off where not armed.
+
+    A severity's line is divided by size, since most severities are one type's: how many reached 2, 4 and 8 times their
+    limit stands where a type has its bar.
+    """
     p = palette
     name = max(len(word) for word in RULES_SHORT.values()) + 2
     room = max(0, width - name - 1 - 6)
-    most = max(1, *counts.severities.values(), *counts.rules.values())
+    most = max(1, *counts.rules.values())
+    lines = [_sizes_line(counts, severity, name, room, p) for severity in SEVERITIES]
     rows: list[tuple[str, str, int, str, bool]] = [
-        (SHAPES[s], s, counts.severities[s], p.severity(s), False) for s in SEVERITIES
+        (" ", word, counts.rules[rule], p.muted, bool(armed) and rule not in armed)
+        for rule, word in (RULES_SHORT.items() if rules else ())
     ]
-    if rules:
-        rows += [
-            (" ", word, counts.rules[rule], p.muted, bool(armed) and rule not in armed)
-            for rule, word in RULES_SHORT.items()
-        ]
-    lines = []
     for shape, word, count, colour, off in rows:
         filled = 0 if not count else max(1, round(count / most * room))
         figure, style = ("off", p.muted) if off and not count else (number(count, 0), "")
@@ -197,6 +197,23 @@ def distribution_lines(
             )
         )
     return lines
+
+
+def _sizes_line(counts: Counts, severity: Severity, name: int, room: int, palette: Palette) -> Text:
+    p, all_of = palette, counts.severities[severity]
+    reached = counts.sizes.get(severity, (0,) * len(SIZES))
+    parts = [f"≥{least}× {number(count, 0)}" for least, count in zip(SIZES, reached, strict=True)]
+    while parts and sum(len(part) + 2 for part in parts) > room:
+        parts.pop(0)  # the largest say most
+    told = "  ".join(parts).ljust(room)
+    colour = p.severity(severity)
+    return Text.assemble(
+        (f"{SHAPES[severity]} ", colour),
+        severity.ljust(name - 1),
+        (told, p.text if any(reached) else p.muted),
+        f"{number(all_of, 0):>6}",
+        end="",
+    )
 
 
 def hour_lines(hours: NDArray[np.void], width: int, height: int, palette: Palette) -> list[Text]:

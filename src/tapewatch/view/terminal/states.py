@@ -72,7 +72,7 @@ def no_rows(wanted: Filter, now: Status, palette: Palette) -> list[Text]:
         )
     elif restricted:
         first, then = (
-            "No anomaly matches these filters.",
+            "No anomalies match these filters.",
             "Press x to take them away, or r to widen the time span.",
         )
     else:
