@@ -15,7 +15,7 @@ import numpy as np
 from tapewatch.carry import tape
 from tapewatch.detect.bars import fold
 from tapewatch.detect.core import Detector
-from tapewatch.detect.rules import RuleBook
+from tapewatch.detect.rules import RULES, RuleBook
 from tapewatch.model import NS, PRICE_SCALE, ROW, Kind, Lane, Rows
 
 RUNS = 9
@@ -70,10 +70,14 @@ def tell(parts: list[Rows]) -> int:
     return count
 
 
+def without(*names: str) -> RuleBook:
+    """Arm every rule but these."""
+    return RuleBook.of({name: {"armed": False} for name in names})
+
+
 def admit(parts: list[Rows]) -> int:
     """Fold with every rule off: what remains is the sorting out of rows, and bars."""
-    names = ("pct_spike", "abs_jump", "vol_breakout", "mean_reversion_break", "silent_feed", "tape_gap")
-    detector = Detector(RuleBook.of({name: {"armed": False} for name in names}))
+    detector = Detector(without(*(rule.name for rule in RULES)))
     for rows in parts:
         fold(rows, detector.update(rows).new)
     return 0

@@ -48,8 +48,8 @@ def test_anomalies_go_to_the_file_and_the_summary_to_the_output(command, day, tm
         ("pct_spike", "BTC-USD rose 1.00 % in 1.0 s, from 100.00 to 101.00 (limit 0.25 % in 10 s)"),
     ]
     lines = [" ".join(line.split()) for line in out.splitlines()]
-    assert "BTC-USD 4 3 1 0 0 0 0 1" in lines  # trades, ids missing, and a number for each rule
-    assert "2025-10-10 2 1 0 0 0 0 1" in lines
+    assert "BTC-USD 4 3 1 0 0 0 0 0 0 1 0 0" in lines  # trades, ids missing, and a number for each rule
+    assert "2025-10-10 2 1 0 0 0 0 0 0 1 0 0" in lines
     assert "2025-10-10 00:00:04 BTC-USD Fast move +1.00 % 4.0" in lines
 
 

@@ -20,6 +20,8 @@ TIGHT: Armed = {
     "abs_jump": {"limit_quote": 0.0000000001, "window_s": 1, "quiet_s": 1},
     "vol_breakout": {"sigmas": 1, "returns": 2, "floor_pct": 0.001, "quiet_s": 2},
     "mean_reversion_break": {"sigmas": 0.5, "samples": 2, "floor_quote": 0.0000000003, "quiet_s": 2},
+    "slow_move": {"threshold_pct": 0.01, "window_s": 10, "quiet_s": 0.25},
+    "hour_move": {"threshold_pct": 0.05, "window_min": 2, "quiet_s": 5},
     "silent_feed": {"limit_s": 0.5},
     "tape_gap": {},
 }
@@ -27,6 +29,8 @@ WIDE: Armed = {
     "pct_spike": {"threshold_pct": 7.25, "window_s": 600, "quiet_s": 60},
     "vol_breakout": {"sigmas": 2.5, "returns": 90, "floor_quote": 0.0001, "quiet_s": 300},
     "mean_reversion_break": {"sigmas": 1.5, "samples": 90, "floor_pct": 0.037, "quiet_s": 0.25},
+    "slow_move": {"threshold_pct": 2.5, "window_s": 120, "quiet_s": 60},
+    "hour_move": {"threshold_pct": 5.5, "window_min": 180, "quiet_s": 600},
     "tape_gap": {},
 }
 BOOKS = {"default": None, "tight": TIGHT, "wide": WIDE}
@@ -67,8 +71,11 @@ def test_any_tape(rows: Rows, name: str, cuts: list[int]) -> None:
 
 def test_the_seeded_tapes_reach_every_corner() -> None:
     verdicts = [agreed_on(seed, "default") for seed in SEEDS]
+    hours = [c for seed in SEEDS for c in agreed_on(seed, "wide").changes if c.anomaly.rule == "hour_move"]
     told = Counter((c.change, c.anomaly.rule, c.anomaly.direction) for v in verdicts for c in v.changes)
-    market = ("pct_spike", "abs_jump", "vol_breakout", "mean_reversion_break")
+    # By default an hour's move ends an hour after it was held last, which is longer than these tapes.
+    told += Counter((c.change, c.anomaly.rule, c.anomaly.direction) for c in hours if c.change == "ended")
+    market = ("pct_spike", "abs_jump", "vol_breakout", "mean_reversion_break", "slow_move", "hour_move")
     feed = ("silent_feed", "tape_gap", "blind_feed", "new_numbering")
     sides = [*((rule, side) for rule in market for side in ("up", "down")), *((rule, None) for rule in feed)]
     for rule, side in sides:
@@ -109,9 +116,9 @@ def test_recorded_days(
 ) -> None:
     rows = quiet(shared) if day == "quiet" else cascade(shared, day)
     assert int((rows.data["kind"] == Kind.TRADE).sum()) == trades
-    records = [a for a in last_records(agreed(rows)) if a.kind == "market"]
-    by_rule = Counter(a.rule for a in records)
     names = ("pct_spike", "abs_jump", "vol_breakout", "mean_reversion_break")
+    records = [a for a in last_records(agreed(rows)) if a.rule in names]
+    by_rule = Counter(a.rule for a in records)
     assert tuple(by_rule[name] for name in names) == opened
     assert (sum(a.triggers for a in records), sum(a.escalation for a in records)) == (triggers, steps)
     if largest is not None:

@@ -15,7 +15,9 @@ from tapewatch.detect.core import Detector
 from tapewatch.detect.rules import RULES, RuleBook
 from tapewatch.model import BAR, Bars, Change, Kind, Rows
 
-BOOK = RuleBook.default()
+BOOK = RuleBook.of({"hour_move": {"quiet_s": 300}})
+"""The defaults, but that what moved within an hour ends on tapes of an hour."""
+
 SEEDS = range(12)
 
 
@@ -121,7 +123,8 @@ def test_stopping_does_not_matter_across_processes(tmp_path: object) -> None:
     script = (
         "import sys; from support.markets import seeded\n"
         "from tapewatch.detect.core import Detector; from tapewatch.detect.rules import RuleBook\n"
-        "detector = Detector.restore(RuleBook.default(), bytes.fromhex(sys.stdin.read()))\n"
+        "book = RuleBook.of({'hour_move': {'quiet_s': 300}})\n"
+        "detector = Detector.restore(book, bytes.fromhex(sys.stdin.read()))\n"
         f"rows = seeded(3); detector.update(rows.part({half}, len(rows.data)))\n"
         "sys.stdout.write(detector.snapshot().hex())"
     )

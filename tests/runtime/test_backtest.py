@@ -35,7 +35,7 @@ def test_the_facts_of_a_recording(shared, path):
     assert (count.trades, count.duplicates) == (trades, 0)
     found = tuple(report.by_lane()[lane, rule] if rule in count.armed else None for rule in MARKET)
     assert found == by_rule
-    market = [each for each in report.anomalies if each.kind == "market"]
+    market = [each for each in report.anomalies if each.rule in MARKET]
     assert sum(each.triggers for each in market) == triggers
     assert sum(each.escalation for each in market) == steps
     moves = [each for each in market if each.rule == "pct_spike"]

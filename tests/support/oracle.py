@@ -13,7 +13,6 @@ import msgspec
 
 from support.oracle_feed import BlindFeed, NewNumbering, SilentFeed, TapeGap
 from support.oracle_rules import (
-    MARKET_RULES,
     AbsJump,
     Finding,
     MeanReversionBreak,
@@ -22,13 +21,19 @@ from support.oracle_rules import (
     Seconds,
     VolBreakout,
 )
+from support.oracle_slow import HourMove, SlowMove
 from support.oracle_words import NS, exact, identity, iso
 from tapewatch.model import Anomaly, Change, Flag, Kind, Lane, Rows
 
 OUTAGE_NS = LATE_NS = 10 * NS
 GAPS_MAX = 64
 
-Rule = PctSpike | AbsJump | VolBreakout | MeanReversionBreak | SilentFeed | TapeGap | BlindFeed | NewNumbering
+MARKET_RULES = (PctSpike, AbsJump, VolBreakout, MeanReversionBreak, SlowMove, HourMove)
+"""In the order of the page's table, in which they are tested and ended."""
+
+Moves = PctSpike | AbsJump | VolBreakout | MeanReversionBreak | SlowMove | HourMove
+Rule = Moves | SilentFeed | TapeGap | BlindFeed | NewNumbering
+
 Armed = dict[str, Parameters]  # rule → its parameters; a rule that is absent is not armed
 
 BTC: Armed = {
@@ -36,6 +41,8 @@ BTC: Armed = {
     "abs_jump": {"limit_quote": 30, "window_s": 10, "quiet_s": 60},
     "vol_breakout": {"sigmas": 3, "returns": 60, "floor_quote": 15, "quiet_s": 60},
     "mean_reversion_break": {"sigmas": 2, "samples": 60, "floor_quote": 25, "quiet_s": 60},
+    "slow_move": {"threshold_pct": 1.5, "window_s": 300, "quiet_s": 300},
+    "hour_move": {"threshold_pct": 4, "window_min": 60, "quiet_s": 3600},
     "silent_feed": {"limit_s": 5},
     "tape_gap": {},
     "blind_feed": {"limit_s": 5},
@@ -45,16 +52,21 @@ OTHERS: Armed = {
     "pct_spike": {"threshold_pct": 0.25, "window_s": 10, "quiet_s": 60},
     "vol_breakout": {"sigmas": 3, "returns": 60, "floor_pct": 0.12, "quiet_s": 60},
     "mean_reversion_break": {"sigmas": 2, "samples": 60, "floor_pct": 0.20, "quiet_s": 60},
+    "slow_move": {"threshold_pct": 3, "window_s": 300, "quiet_s": 300},
+    "hour_move": {"threshold_pct": 8, "window_min": 60, "quiet_s": 3600},
     "silent_feed": {"limit_s": 5},
     "tape_gap": {},
     "blind_feed": {"limit_s": 5},
     "new_numbering": {},
 }
+ETH: Armed = {**OTHERS, "slow_move": BTC["slow_move"], "hour_move": BTC["hour_move"]}
 
 
 def defaults(lane: Lane) -> Armed:
     """Give the parameters of the page's table."""
-    return BTC if fnmatch.fnmatchcase(lane.symbol, "BTC-*") else OTHERS
+    if fnmatch.fnmatchcase(lane.symbol, "BTC-*"):
+        return BTC
+    return ETH if fnmatch.fnmatchcase(lane.symbol, "ETH-*") else OTHERS
 
 
 class Row(NamedTuple):

@@ -310,7 +310,3 @@ class MeanReversionBreak:
                 explain=lambda: stretch_sentence(self.symbol, price, total, n, threshold),
             )
         ]
-
-
-MARKET_RULES = (PctSpike, AbsJump, VolBreakout, MeanReversionBreak)
-"""In the order of the page's table, in which they are tested and ended."""

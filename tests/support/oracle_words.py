@@ -67,6 +67,18 @@ def seconds_text(ns: int) -> str:
     return rounded(Fraction(ns, NS), 1)
 
 
+def minutes_text(ns: int) -> str:
+    """Write a duration as a person says it: "under 1 s", "42 s", "3 min 40 s", and from ten minutes on "37 min"."""
+    if ns < NS:
+        return "under 1 s"
+    seconds = round(Fraction(ns, NS))
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds >= 600:
+        return f"{round(Fraction(ns, 60 * NS))} min"
+    return f"{seconds // 60} min {seconds % 60} s".removesuffix(" 0 s")
+
+
 def window_sentence(
     moved: str, *, elapsed: int, older: bool, start: int, price: int, limit: str, window_s: float
 ) -> str:

@@ -17,8 +17,9 @@ from tapewatch.detect.admit import GAP, GAPS_MAX, HEAD, admit, fresh_head
 from tapewatch.detect.anomaly import ENDED, EVENT, SLOT, SLOT_2, STORY, order_keys, steps_of
 from tapewatch.detect.kernels import NEVER, Scratch
 from tapewatch.detect.record import Teller
-from tapewatch.detect.rule import Rule, RuleState, Work
+from tapewatch.detect.rule import Pieces, Rule, RuleState, Work
 from tapewatch.detect.rules import RULES, RuleBook
+from tapewatch.detect.seconds import cut
 from tapewatch.errors import SnapshotError
 from tapewatch.model import Anomaly, Change, Lane, Rows, by_lane
 
@@ -182,6 +183,7 @@ class Detector:
         self._events = np.zeros(EVENTS, EVENT)
         self._scratch = Scratch()
         self._columns = tuple(np.empty(BLOCK, dtype) for dtype in ("i8", "u1", "i8", "i8", "i8", "i8", "i8"))
+        self._pieces = tuple(np.empty(BLOCK + 1, np.int64) for _ in Pieces._fields)
 
     def update(self, rows: Rows) -> Update:
         """Fold rows, in any division into batches.
@@ -273,6 +275,8 @@ class Detector:
         count, specials = admit(
             data, number, index, lane.head, lane.gaps, new, row, kind, ts, price, gap_ts, gaps_open, special
         )
+        first, second, low, high = self._pieces
+        pieces = cut(kind[:count], ts[:count], price[:count], first, second, low, high)
         work = Work(
             data,
             row[:count],
@@ -282,6 +286,7 @@ class Detector:
             gap_ts[:count],
             gaps_open[:count],
             special[:specials],
+            Pieces(first[: pieces + 1], second[:pieces], low[:pieces], high[:pieces]),
             self._events,
             self._scratch,
         )

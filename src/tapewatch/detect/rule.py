@@ -33,6 +33,25 @@ FloorQuote = Annotated[
 FloorPct = Annotated[float, Meta(ge=0.001, le=100, description="Smallest move that counts, in percent; or floor_quote")]
 
 
+class Pieces(NamedTuple):
+    """A block's rows in pieces: some trades of one second, the first of them perhaps FRESH; or one other row.
+
+    Attributes
+    ----------
+    first
+        Shape (n + 1,). Index into the columns of `Work` of each piece's first row; at last of the row behind them all.
+    second
+        Shape (n,). Effective time of its trades in whole seconds.
+    low, high
+        Shape (n,). Index of the latest of its trades at its lowest and at its highest price.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+
+
 class Work(NamedTuple):
     """One lane's new rows of a block, as columns; what market rules loop over.
 
@@ -47,6 +66,8 @@ class Work(NamedTuple):
         Shape (n,). Gaps of the lane that are open after the row.
     special
         Indices into the columns of the rows that are no trades; what feed rules loop over.
+    pieces
+        The same rows in pieces.
     events
         Buffer for events, dtype EVENT.
     scratch
@@ -61,6 +82,7 @@ class Work(NamedTuple):
     gap_ts: NDArray[np.int64]
     gaps_open: NDArray[np.int64]
     special: NDArray[np.int64]
+    pieces: Pieces
     events: NDArray[np.void]
     scratch: Scratch
 

@@ -26,11 +26,11 @@ def scan(
     second = writable(state.queues["second"] or bytes(SECOND.itemsize), SECOND)
     taken = work.scratch.room("samples", state.queues["samples"], SAMPLE, len(work.row))
     ends = np.array([0, len(state.queues["samples"]) // SAMPLE.itemsize], dtype=np.int64)
-    columns = work[:6]
+    columns = (*work[:6], work.pieces.first, work.pieces.low, work.pieces.high)
     events = drain(
         lambda start: loop(*columns, start, *params, second, taken, ends, state.slots, work.events),
         work,
-        len(work.row),
+        len(work.pieces.first) - 1,
     )
     state.queues["second"] = second.tobytes()
     state.queues["samples"] = taken[max(ends[0], ends[1] - keep) : ends[1]].tobytes()

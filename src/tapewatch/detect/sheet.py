@@ -10,7 +10,7 @@ from tapewatch.detect.rule import Rule, parameters
 from tapewatch.detect.rules import RuleBook
 from tapewatch.detect.words import plain_text
 
-SYMBOLS = ("BTC-USD", "ETH-USD")
+SYMBOLS = ("BTC-USD", "ETH-USD", "SOL-USD")
 """One symbol of each kind that the defaults tell apart."""
 
 

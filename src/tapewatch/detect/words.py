@@ -2,10 +2,12 @@
 
 import re
 from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
 
 from tapewatch.model import NS, PRICE_SCALE
 
 DECIMALS_MIN, DECIMALS_MAX = 2, 10
+MINUTE = 60
 
 
 def plain_name(text: str) -> str:
@@ -76,6 +78,21 @@ def seconds_text(ns: int) -> str:
     '8.2'
     """
     return number_text(Decimal(ns) / NS, 1)
+
+
+def span_text(ns: int) -> str:
+    """Write a duration of minutes: seconds below one, minutes and seconds below ten, rounded half-even.
+
+    >>> span_text(900_000_000), span_text(42 * NS), span_text(220 * NS), span_text(300 * NS), span_text(2_220 * NS)
+    ('under 1 s', '42 s', '3 min 40 s', '5 min', '37 min')
+    """
+    if ns < NS:
+        return "under 1 s"
+    seconds = round(Fraction(ns, NS))
+    if seconds >= 10 * MINUTE:
+        return f"{round(Fraction(ns, MINUTE * NS))} min"
+    minutes, rest = divmod(seconds, MINUTE)
+    return " ".join(f"{count} {unit}" for count, unit in ((minutes, "min"), (rest, "s")) if count)
 
 
 def plain_text(value: float) -> str:

@@ -15,10 +15,12 @@ from tapewatch.detect.rule import Rule
 from tapewatch.detect.rules import (
     abs_jump,
     blind_feed,
+    hour_move,
     mean_reversion_break,
     new_numbering,
     pct_spike,
     silent_feed,
+    slow_move,
     tape_gap,
     vol_breakout,
 )
@@ -29,6 +31,8 @@ RULES: tuple[Rule, ...] = (
     abs_jump.RULE,
     vol_breakout.RULE,
     mean_reversion_break.RULE,
+    slow_move.RULE,
+    hour_move.RULE,
     silent_feed.RULE,
     tape_gap.RULE,
     blind_feed.RULE,

@@ -41,6 +41,7 @@ from tapewatch.detect.rule import (
     floor_text,
     ns_of,
 )
+from tapewatch.detect.window import STRETCH
 from tapewatch.detect.words import decimals, move_text, number_text, plain_text, price_text
 from tapewatch.model import NS, PRICE_SCALE
 
@@ -66,6 +67,9 @@ def _loop(
     ts: NDArray[np.int64],
     price: NDArray[np.int64],
     gap_ts: NDArray[np.int64],
+    first: NDArray[np.int64],
+    lowest: NDArray[np.int64],
+    highest: NDArray[np.int64],
     start: int,
     sigmas: float,
     returns: int,
@@ -83,29 +87,30 @@ def _loop(
     share = float(num) / float(den) if den != 0 else 0.0
     seen, base, least = -1, 0, FOREVER  # as of the second before `seen`: its price, and a move too small to fire
     bounded, at_least, at_most = -1, 0.0, 0.0  # σ lies between; wanted at most once a second, and only behind the floor
-    k, count, full = start, 0, len(events) - EVENTS_PER_ROW
-    while k < len(row) and count <= full:
-        now = ts[k]
+    s, count, full = start, 0, len(events) - EVENTS_PER_ROW * STRETCH
+    while s < len(first) - 1 and count <= full:
+        k, stop = first[s], first[s + 1]
+        s += 1
         if kind[k] not in (TRADE, FRESH):
-            if kind[k] == CLOCK and now != 0:
-                count = end_quiet(up, down, now, quiet_ns, row[k], events, count)
-            k += 1
+            if kind[k] == CLOCK and ts[k] != 0:
+                count = end_quiet(up, down, ts[k], quiet_ns, row[k], events, count)
             continue
         if kind[k] == FRESH:
-            head, seen, least = tail, tail, FOREVER
-            second[0]["end"] = 0
-        if now >= second[0]["end"] and second[0]["end"] != 0:
+            head, seen, least, second[0]["end"] = tail, tail, FOREVER, 0
+        if ts[k] >= second[0]["end"] and second[0]["end"] != 0:
             tail = complete_second(second, taken, head, tail)
-        enter_second(second, price[k], now)
-        count = end_quiet(up, down, now, quiet_ns, row[k], events, count)
         if tail - head > returns and seen != tail:
-            seen = tail
-            base = taken[tail - 1]["price"]
+            seen, base = tail, taken[tail - 1]["price"]
             least = least_of(base, floor_units, den, share)
-        before = min(second[0]["end"], quiet_from(up, down, quiet_ns))
-        while True:  # the trades of this second
-            now, p = ts[k], price[k]
-            move = p - base
+        farthest = max(price[highest[s - 1]] - base, base - price[lowest[s - 1]])
+        quiet = quiet_from(up, down, quiet_ns)
+        if farthest < least and ts[stop - 1] < quiet:
+            k = stop  # none of these trades fires, and nothing ends
+        for i in range(k, stop):
+            now, p, move = ts[i], price[i], price[i] - base
+            if now >= quiet:
+                count = end_quiet(up, down, now, quiet_ns, row[i], events, count)
+                quiet = quiet_from(up, down, quiet_ns)
             if abs(move) >= least and reaches(abs(move), base, floor_units, num, den, share):
                 slot, way = (up, 1) if move > 0 else (down, -1)
                 size = abs(float(p) / float(base) - 1.0)
@@ -117,17 +122,14 @@ def _loop(
                 observed = float(move) / float(PRICE_SCALE)
                 if size >= sigmas * at_least and not hold(slot, abs(observed), now):
                     threshold = limit_of(sigmas * at_least * float(base), float(base), floor_units, num, den)
-                    gap, since = gap_ts[k] >= taken[tail - 1 - returns]["ts"], taken[tail - 1]["ts"]
+                    gap, since = gap_ts[i] >= taken[tail - 1 - returns]["ts"], taken[tail - 1]["ts"]
                     count = fire(
-                        slot, way, data, row[k], now, base, 1, since, NEVER, observed, threshold, gap, events, count
+                        slot, way, data, row[i], now, base, 1, since, NEVER, observed, threshold, gap, events, count
                     )
-                    before = min(before, quiet_from(up, down, quiet_ns))
-            k += 1
-            if k == len(row) or kind[k] != TRADE or ts[k] >= before or count > full:
-                break
-        enter_second(second, price[k - 1], ts[k - 1])
+                    quiet = min(quiet, quiet_from(up, down, quiet_ns))
+        enter_second(second, price[stop - 1], ts[stop - 1])
     ends[0], ends[1] = head, tail
-    return k, count
+    return s, count
 
 
 def scan(work: Work, state: RuleState, params: VolBreakout) -> bytes:
