@@ -20,6 +20,8 @@ UNSHOWN = {
     "tapewatch_gaps_opened_total": "anomalies of the rule tape_gap are on it",
     "tapewatch_gaps_closed_total": "anomalies of the rule tape_gap are on it",
     "tapewatch_changes_unreadable_total": "the log says which, and it should never happen",
+    "tapewatch_epochs_total": "anomalies of the rule new_numbering are on it",
+    "tapewatch_clock_steps_total": "it is an alert, and the log says what was set",
     "tapewatch_ready": "it is an alert, and /readyz says why",
     "process_virtual_memory_bytes": "what is asked for, not what is used",
     "process_open_fds": "no command of ours opens many files",

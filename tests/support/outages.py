@@ -79,6 +79,7 @@ FRAME, TRADES = f"tapewatch_last_frame_timestamp_seconds{{{ETH}}}", f"tapewatch_
 ASIDE = f'tapewatch_quarantined_total{{{RUN}, reason="frame"}}'
 DROPPED = f"tapewatch_consumers_dropped_total{{{RUN}}}"
 READY = f"tapewatch_ready{{{ALERTS}}}"
+STEPPED = f'tapewatch_clock_steps_total{{{RUN}, cause="back"}}'
 COMMIT, START = "tapewatch_last_commit_timestamp_seconds", "process_start_time_seconds"
 AWAY = f"tapewatch_database_away_total{{{DETECT}}}"
 ACKNOWLEDGED = f"tapewatch_kafka_acknowledged_total{{{PRODUCE}}}"
@@ -231,5 +232,12 @@ PROCESS = (
         {f"{START}{{{RUN}}}": f"{flat(0, 5)} {flat(300, 5)} {flat(600, 5)} {flat(900, 45)}"},
     ),
     Outage("TapewatchRestarting", "twice", None, {f"{START}{{{RUN}}}": f"{flat(0, 5)} {flat(300, 5)} {flat(600, 50)}"}),
+    Outage(
+        "TapewatchClockStepped",
+        "five times",
+        9,
+        {STEPPED: f"{flat(0, 5)} {flat(1, 2)} {flat(2, 2)} {flat(3, 2)} {flat(4, 2)} {flat(5, 47)}"},
+    ),
+    Outage("TapewatchClockStepped", "once", None, {STEPPED: f"{flat(0, 5)} {flat(1, 55)}"}),
 )
 OUTAGES = (*MARKET, *DETECTION, *PIPELINE, *TELLING, *PROCESS)

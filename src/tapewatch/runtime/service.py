@@ -4,7 +4,7 @@ In: settings that have been checked. Out: a process that runs until the source e
 """
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from tapewatch import __version__
+from tapewatch.clock import STEP_NS
 from tapewatch.detect.rules import RuleBook
 from tapewatch.dispatch.config import DASHBOARD_URL, AlertsConfig
 from tapewatch.errors import before_it_runs
@@ -25,6 +26,8 @@ from tapewatch.runtime.recording import RECORDING, Recording
 from tapewatch.runtime.source import Position, RowSource
 from tapewatch.runtime.supervise import OURS, Child
 from tapewatch.runtime.warmup import warm_up
+from tapewatch.steps import behind_words
+from tapewatch.store import log
 from tapewatch.store.engine import apart
 from tapewatch.store.jsonl import JsonLines
 from tapewatch.store.outbox import forget_channels
@@ -133,6 +136,7 @@ class Service:
             store.note("command", msgspec.json.encode(self._beside.command).decode())
             position = msgspec.json.decode(store.state(POSITION) or b"{}", type=Position)
             self._say("database", f"{store.name}, {f'{position.rows:,} rows so far' if position.rows else 'new'}")
+            self._go_on_from(source)
             recording = jsonl = None
             if run.record is not None:
                 recording = Recording.open(Path(run.record), store.state(RECORDING), position.rows)
@@ -154,6 +158,15 @@ class Service:
         except BaseException:
             store.close()
             raise
+
+    def _go_on_from(self, source: RowSource) -> None:
+        # Times of rows never go back, though this machine's clock was set back while we did not run.
+        with closing(Store.read(self._settings.run.db)) as reader, reader.connect() as connection:
+            last = log.clock(connection)
+        if last is not None and source.identity.kind != "tape":
+            behind_ns = self._process.clock.go_on_from(last.now_ts + 1)
+            if behind_ns > STEP_NS:
+                self._say("clock", behind_words(behind_ns))
 
     async def _warm_up(self) -> None:
         self._say("rules", "getting ready; the first start compiles them, which takes about half a minute")

@@ -36,6 +36,7 @@ from tapewatch.simulate.products import choose
 from tapewatch.simulate.publisher import Publisher
 from tapewatch.simulate.subscriptions import Answer, Subscriptions
 from tapewatch.simulate.troubles import Trouble, Troubles, troubles
+from tapewatch.steps import notice
 
 HOST = "127.0.0.1"
 PORT = 8720
@@ -139,7 +140,8 @@ class Exchange:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._config = config
-        self._clock = clock or SystemClock()
+        self._own = SystemClock() if clock is None else None  # whoever gives us a clock looks after it
+        self._clock = self._own or clock or SystemClock()
         self._sleep = sleep
         self._products = choose(config.symbols)
         self._planted = troubles(config.troubles, self._products)
@@ -205,6 +207,8 @@ class Exchange:
 
     async def _publish_for_ever(self) -> None:
         while True:
+            if self._own is not None:
+                notice(self._own)
             now_ns = self.now_ns()
             for client in self._clients:
                 client.subscriptions.drop(self._troubles.delisted(now_ns))

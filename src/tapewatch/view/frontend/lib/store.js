@@ -91,9 +91,10 @@ class Store extends EventTarget {
     return { ...filter, symbols: one && this.lane ? [this.lane.symbol] : [], hour: this.hour };
   }
 
-  /** Now on the lanes' clock, s: carried on for at most five seconds without news. */
+  /** Now on the lanes' clock, s, as the server says it, carried on for at most five seconds without news; 0 before it did.
+      The browser's own clock is another machine's, and is never asked. */
   get clock() {
-    if (!this.now) return Date.now() / 1000;
+    if (!this.now) return 0;
     return this.now.now + Math.min((performance.now() - this.heardAt) / 1000, 5) * this.now.speed;
   }
 
