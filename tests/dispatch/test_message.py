@@ -22,8 +22,10 @@ from support.letters import (
     silence,
     stretch,
 )
-from tapewatch.alert import Message
+from tapewatch.alert import Began, HeldBack, Message
 from tapewatch.dispatch.message import Writer, lead
+from tapewatch.dispatch.telling import HELD_MAX
+from tapewatch.dispatch.totals import Span
 from tapewatch.errors import ConfigError
 from tapewatch.model import NS
 
@@ -48,6 +50,23 @@ def hour(**fields: object) -> Message:
         gap("A"),
     ]
     return message("digest", *rows, at=NOON, **fields)
+
+
+ENA = "coinbase:ENA-USD"
+
+BEGAN = {f"coinbase:{symbol}": Began(AT - 1_500 * NS, 0.4) for symbol in SYMBOLS}
+
+HELD = HeldBack(
+    AT - 600 * NS,
+    34,
+    0,
+    tuple(grown(symbol, percent, size=-percent * 4) for symbol, percent in zip(SYMBOLS, (-2.9, -2.1, -1.2), strict=False))
+    + (dollar_jump(size=2.0), breakout(size=1.01), fast_move("ATOM-USD", size=1.0)),
+)
+
+
+def spans(_lane: str, _since: int, _until: int) -> Span:
+    return Span(low=0.2204, low_ts=AT - 240 * NS, high=0.4, high_ts=AT - 1_499 * NS, last=0.27504)
 
 
 MESSAGES = {
@@ -93,6 +112,12 @@ MESSAGES = {
     "sample": message("sample"),
     "hostile": message("symbol", fast_move(HOSTILE), stretch(HOSTILE, venue="<i>v</i>")),
     "hostile-list": message("market", grown(HOSTILE), grown("A", venue="<script>"), note="<b>*note*</b>"),
+    "slide": message(
+        "symbol", grown("ENA-USD", -12.56, size=33.0), began={ENA: Began(AT - 1_500 * NS, 0.4)}, held=HELD, update=True
+    ),
+    "slide-market-wide": market(began=BEGAN, held=HELD, update=True),
+    "grown": message("symbol", grown=(grown("ENA-USD", -12.56, size=50.0),), at=AT + 60 * NS, update=True),
+    "digest-with-held-back": hour(held=replace(HELD, count=1_234, silenced=7)),
     "forty-symbols": message("market", *(grown(f"COIN{number}-USD", -number / 4) for number in range(1, 41))),
 }
 
@@ -109,7 +134,7 @@ def unlinked() -> Writer:
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_text(name, writer, snapshot):
-    letter = writer.write(MESSAGES[name])
+    letter = writer.write(MESSAGES[name], spans)
     assert f"{letter.subject}\n\n{letter.text}\n" == snapshot(extension_class=ApprovedText)
 
 
@@ -123,12 +148,12 @@ def test_what_cannot_be_worded_is_told_in_bare_words(writer):
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_markdown(name, writer, snapshot):
-    assert f"{writer.write(MESSAGES[name]).markdown}\n" == snapshot(extension_class=ApprovedMarkdown)
+    assert f"{writer.write(MESSAGES[name], spans).markdown}\n" == snapshot(extension_class=ApprovedMarkdown)
 
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_html(name, writer, snapshot):
-    assert f"{writer.write(MESSAGES[name]).html}\n" == snapshot(extension_class=ApprovedHtml)
+    assert f"{writer.write(MESSAGES[name], spans).html}\n" == snapshot(extension_class=ApprovedHtml)
 
 
 def test_messages_that_waited_go_out_as_one_that_names_them_all(writer):
@@ -149,10 +174,11 @@ def test_messages_that_waited_go_out_as_one_that_names_them_all(writer):
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_subjects_fit_a_line_and_lists_a_screen(name, writer):
-    letter = writer.write(MESSAGES[name])
+    letter = writer.write(MESSAGES[name], spans)
     assert len(letter.subject) <= 90
     assert "\n" not in letter.subject
-    assert len(letter.text.splitlines()) <= 18
+    listed = [line for line in letter.text.splitlines() if not line.startswith("  since ")]
+    assert len(listed) <= 18 + (HELD_MAX + 2 if MESSAGES[name].held else 0)
     assert len(letter.markdown) <= 2_000
 
 

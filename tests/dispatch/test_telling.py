@@ -1,16 +1,20 @@
 from msgspec.structs import asdict
 
 from support.letters import AT, DASHBOARD, dollar_jump, fast_move, gap, grown, message, over, silence, stretch
+from tapewatch.alert import Began, HeldBack
 from tapewatch.dispatch.fields import Fact, Item, Page, Tally
-from tapewatch.dispatch.telling import NAMES_MAX, OTHERS_MAX, ROWS_MAX, page
+from tapewatch.dispatch.telling import HELD_MAX, NAMES_MAX, OTHERS_MAX, ROWS_MAX, page
+from tapewatch.dispatch.totals import Span
+from tapewatch.model import NS
 
 
 def test_every_field_is_described():
     for struct in (Page, Item):
         described = {name for line in (struct.__doc__ or "").splitlines() for name in line.strip().split(", ")}
-        assert set(struct.__struct_fields__) <= described | {"others_more", "rows_more"}
+        assert set(struct.__struct_fields__) <= described | {"others_more", "rows_more", "held_rows"}
     assert "`others_more`" in (Page.__doc__ or "")
     assert "`rows_more`" in (Page.__doc__ or "")
+    assert "`held_rows`" in (Page.__doc__ or "")
 
 
 def test_every_text_is_text():
@@ -82,3 +86,54 @@ def test_a_digest_counts_by_severity_and_leads_to_the_dashboard():
 def test_a_sample_says_what_it_is():
     told = page(message("sample", at=AT), DASHBOARD)
     assert (told.subject, told.lead) == ("A sample from tapewatch: this channel works", None)
+
+
+def test_what_was_held_back_is_counted_and_its_largest_are_named():
+    largest = tuple(fast_move(f"C{number}", size=9.0 - number) for number in range(HELD_MAX + 2))
+    told = page(message("symbol", grown(), held=HeldBack(AT - 60 * NS, 34, 0, largest)), "")
+    assert told.held == "34 held back since 14:57:01"
+    assert [row.name for row in told.held_rows] == ["C0", "C1", "C2", "C3", "C4"]
+    silent = page(message("symbol", grown(), held=HeldBack(AT - 86_400 * NS, 1_234, 2, ())), "")
+    assert (silent.held, silent.held_rows) == ("1,234 held back since 03-01 14:58:01, 2 of them silenced", ())
+    assert page(message("symbol", grown()), "").held == ""
+
+
+def test_every_figure_of_a_message_is_of_an_anomaly_that_is_named():
+    held = HeldBack(AT, 1, 0, (fast_move("HELD"),))
+    hidden = [stretch("DOGE-USD", id=f"n{number}", size=1.0) for number in range(3)]
+    rebound = grown(id="rebound", direction="up", peak_observed=4.1, size=16.4)
+    told = page(message("market", grown(size=33.0), rebound, *hidden, grown("ENA-USD", -3.0, size=12.0), held=held), "")
+    assert {each.id for each in told.named} == {
+        "coinbase-DOGE-USD-fast",
+        "rebound",
+        "coinbase-ENA-USD-fast",
+        "coinbase-HELD-fast",
+    }
+    assert told.rows[0].also == "also +4.10 % at 14:58:12"
+
+
+def test_the_total_of_an_event_stands_beside_each_symbol_and_above_several():
+    def spans(lane, since, until):
+        assert (since, until) == (AT - 600 * NS, max(AT + 11 * NS, AT))
+        low = {"coinbase:DOGE-USD": 0.9, "coinbase:ENA-USD": 0.55}[lane]
+        return Span(low, AT - 60 * NS, 1.0, AT - 600 * NS, low + 0.05)
+
+    began = {f"coinbase:{symbol}": Began(AT - 600 * NS, 1.0) for symbol in ("DOGE-USD", "ENA-USD")}
+    alone = page(message("symbol", grown(), began={"coinbase:DOGE-USD": began["coinbase:DOGE-USD"]}), "", spans)
+    assert alone.facts[-1] == Fact("Since", "14:48:01: −5.00 % now, −10.00 % at 14:57:01")
+    assert alone.total == ""
+    told = page(message("market", grown(), grown("ENA-USD"), began=began), "", spans)
+    assert told.total == (
+        "since 14:48:01: −22.50 % now in the middle of 2 symbols; ENA-USD −45.00 % at 14:57:01 is the most"
+    )
+    assert {row.name: row.total for row in told.rows} == {
+        "DOGE-USD": "since 14:48 −5.00 %, −10.00 % at 14:57",
+        "ENA-USD": "since 14:48 −40.00 %, −45.00 % at 14:57",
+    }
+
+
+def test_what_has_grown_without_a_change_is_told_as_what_happened():
+    told = page(message("symbol", at=AT + 60 * NS, grown=(grown(),)), "")
+    assert told.subject == "▼▼ DOGE-USD now −8.31 %, 33× the limit"
+    assert told.lead is not None
+    assert (told.since, told.until, told.anomalies) == ("14:58:12", "14:58:12", 1)

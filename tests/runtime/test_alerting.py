@@ -13,6 +13,7 @@ from support.databases import Database
 from support.receivers import WebReceiver, answer, reset_after
 from support.tellers import EVERYTHING, Happening, channel, config, eventually, telling
 from tapewatch.errors import ConfigError
+from tapewatch.model import NS
 from tapewatch.runtime.alert_requests import ask
 from tapewatch.store.records import Source
 from tapewatch.store.sql import Reader
@@ -111,9 +112,10 @@ async def test_a_channel_that_fails_holds_up_no_other_and_gets_everything_later(
         async with telling(database.url, both, said):
             for number in range(5):
                 happening.open(f"S{number}-USD")
-            await eventually(lambda: verdicts(database, "other") == ["sent"] * 5)
+            all_told = ["sent", "grouped", "sent", "sent", "sent"]  # the second symbol makes it a market's event
+            await eventually(lambda: verdicts(database, "other") == all_told)
             assert len(hook.accepted) < 5
-            await eventually(lambda: verdicts(database) == ["sent"] * 5)
+            await eventually(lambda: verdicts(database) == all_told)
         assert len(other.accepted) == 5
     assert sum("hook accepts nothing: HTTP 500" in words for words in said) == 1, "reported once, not once per message"
     assert sum("hook accepts messages again" in words for words in said) == 1
@@ -161,7 +163,7 @@ async def test_people_are_answered_while_it_runs(happening: Happening, database:
         said = await asyncio.to_thread(ask, database.url, "unsilence", {"number": 1})
         assert said == "done: silence 1 (BTC-*) ends now"
         happening.open("BTC-USD")
-        await eventually(lambda: verdicts(database) == ["silenced", "sent", "sent"])
+        await eventually(lambda: verdicts(database) == ["silenced", "sent", "grouped"])
         said = await asyncio.to_thread(ask, database.url, "sample", {"channel": "hook"})
         assert said == "done: a sample goes to hook"
         await eventually(lambda: any("sample" in title for title in titles(hook)))
@@ -254,3 +256,15 @@ def test_whoever_reads_a_database_without_one_is_told_so(tmp_path: Path) -> None
     reader = Reader(tmp_path / "none.db")
     assert not reader.ready()
     reader.close()
+
+
+async def test_a_message_tells_how_far_the_event_has_carried_the_price(
+    happening: Happening, database: Database, hook: WebReceiver
+) -> None:
+    async with telling(database.url, config(channel(hook.host))):
+        happening.trade("DOGE-USD")
+        now = happening.now_ns()
+        happening.open("DOGE-USD", reference_ts=now - 30 * NS, reference_price=40_000.0)
+        await eventually(lambda: verdicts(database) == ["sent"])
+    (request,) = hook.accepted
+    assert re.search(r"Since\W+[0-9:]{8}: −7\.\d\d % now", request.json["message"]), request.json["message"]

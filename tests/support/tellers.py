@@ -76,6 +76,10 @@ class Happening:
         now = self._clock.now_ns()
         self.commit(self._change("ended", msgspec.structs.replace(self._last.pop(ident), ended_ts=now)))
 
+    def now_ns(self) -> int:
+        """Tell the time of the database's lanes."""
+        return self._clock.now_ns()
+
     def close(self) -> None:
         self._store.close()
 
