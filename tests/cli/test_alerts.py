@@ -51,7 +51,7 @@ def db(tmp_path: Path) -> str:
     store.close()
     alerts = [
         Alert(1, "phone", "opened", AT, anomaly(1), None, "in message 1", 1),
-        Alert(2, "phone", "escalated", AT + 1, anomaly(2, escalation=2), "cooling", "cooling down until 23:13:20"),
+        Alert(2, "phone", "escalated", AT + 1, anomaly(2, escalation=2), "cooling", "muted until 23:13"),
         Alert(3, "phone", "opened", AT + 2, low, "unrouted", "low: this channel takes high severity only"),
     ]
     outbox = Outbox.open(path)
@@ -75,7 +75,7 @@ def test_list_tells_what_was_told_and_what_was_not_and_why(run: Run, db: str) ->
     held, waiting = out.splitlines()[2:]
     assert held.split()[2:5] == ["phone", "BTC-USD", "Fast"]
     assert "4×" not in waiting
-    assert "held back  00000000  cooling down until 23:13:20" in held
+    assert "held back  00000000  muted until 23:13" in held
     assert "waiting    00000000  in message 1" in waiting
     _, out, _ = run("alerts", "list", "--last", "all", "--outcome", "not-taken", "--db", db)
     assert "low: this channel takes high severity only" in out

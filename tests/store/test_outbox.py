@@ -44,7 +44,7 @@ def outbox(database: Database) -> Iterator[Outbox]:
 
 
 def test_a_decision_is_all_there_for_whoever_comes_next(outbox: Outbox, database: Database) -> None:
-    outbox.commit(decision(alerts=[alert(1), alert(2, verdict="cooling", reason="cooling down", message=None)]))
+    outbox.commit(decision(alerts=[alert(1), alert(2, verdict="cooling", reason="muted", message=None)]))
     kept = outbox.kept()
     assert (kept.position, kept.memory) == (1, {"": b"{}"})
     assert kept.waiting == {"phone": 1}
@@ -280,3 +280,15 @@ def test_another_database_under_the_same_name_is_noticed(outbox: Outbox, databas
     database.execute("UPDATE migrations SET applied_at = '2001-01-01 00:00:00'")
     with pytest.raises(DatabaseAwayError, match="another database stands there now"):
         outbox.fresh(0, 1)
+
+
+def test_anomalies_are_read_as_they_stand_and_only_those_that_were_asked_for(
+    outbox: Outbox, database: Database
+) -> None:
+    grown = replace(anomaly(1), peak_observed=9.5, size=38.0)
+    store = Store.open(database.url)
+    store.commit(Commit(Clock(AT, AT), open_anomalies=[grown, anomaly(2), anomaly(3)]))
+    store.close()
+    wanted = {grown.id, anomaly(2).id, "nobody", *(f"{number:032d}" for number in range(10_000, 12_000))}
+    assert outbox.standing(wanted) == {grown.id: grown, anomaly(2).id: anomaly(2)}
+    assert outbox.standing(()) == {}
