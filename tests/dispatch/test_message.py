@@ -60,10 +60,15 @@ HELD = HeldBack(
     AT - 600 * NS,
     34,
     0,
-    tuple(
-        grown(symbol, percent, size=-percent * 4) for symbol, percent in zip(SYMBOLS, (-2.9, -2.1, -1.2), strict=False)
-    )
-    + (dollar_jump(size=2.0), breakout(size=1.01), fast_move("ATOM-USD", size=1.0)),
+    (
+        *(
+            grown(symbol, percent, size=-percent * 4)
+            for symbol, percent in zip(SYMBOLS, (-2.9, -2.1, -1.2), strict=False)
+        ),
+        dollar_jump(size=2.0),
+        breakout(size=1.01),
+        fast_move("ATOM-USD", size=1.0),
+    ),
 )
 
 
