@@ -67,4 +67,5 @@ RULE = Rule(
     ),
     example="BTC-USD fell 4.12 % in 37 min, from 114,210.00 to 109,504.50 (limit 4 % in 60 min)",
     avoid="To be told early: it speaks when much of a crash is over. It is for slides that no minute of them shows.",
+    told_from=1.0,
 )

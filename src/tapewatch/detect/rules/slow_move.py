@@ -65,4 +65,5 @@ RULE = Rule(
     ),
     example="BTC-USD fell 1.62 % in 3 min 40 s, from 114,210.00 to 112,359.80 (limit 1.5 % in 5 min)",
     avoid="On coins that move by three percent every few minutes: there the hour says more.",
+    told_from=1.0,
 )
