@@ -72,7 +72,7 @@ class Conversation:
             memory.named.pop(change.anomaly.id, None)
         if alert.verdict in (None, "cooling", "small"):
             note_move(memory, alert, terms)
-            if alert.verdict is not None and is_broad(memory, alert, terms):
+            if alert.verdict is not None and (self._joins(alert) or is_broad(memory, alert, terms)):
                 self._take_along(alert, now)
                 alert = replace(alert, verdict=None, reason="")
         if alert.verdict is None:
@@ -143,6 +143,12 @@ class Conversation:
             else:
                 self.memory.alone_until.setdefault(direction, due)
                 self._piles.add(pile, alert)
+
+    def _joins(self, alert: Alert) -> bool:
+        # Several symbols have just begun to move together, and their message still waits.
+        event, broad = self.memory.events.get("market"), self.memory.broad.get(alert.anomaly.direction or "")
+        waits = event is not None and event.due is not None and alert.occasion != "ended"
+        return waits and broad is not None and 0 <= alert.at - broad.at <= self.terms.group_ns
 
     def _take_along(self, alert: Alert, now: int | None) -> None:
         # What moved along a moment ago was too small alone, and is not any more.
@@ -240,14 +246,15 @@ class Conversation:
             now
             for ident, size in sizes.items()
             if (now := standing.get(ident)) is not None
-            and now.ended_ts is None
-            and moment - now.peak_ts <= EVENT_NS
+            and _may_grow(now, moment)
             and reach(now) >= max(GROWN * size, needed_size(now, scene, now.peak_ts))
             and (ident in event.told or self._is_above_bar(now, moment))
         ]
         event.told = {ident: size for ident, size in event.told.items() if not _is_done(standing.get(ident), moment)}
         if grown:
             self._tell(kind, self._event_at(kind, moment), moment, standing, tuple(grown))
+        elif any(_may_grow(standing.get(ident), moment) for ident in sizes):
+            event.look_at = moment + max(NS, span_after(self.terms, spent))
 
     def _is_above_bar(self, anomaly: Anomaly, at: int) -> bool:
         told = self.memory.told.get(_lane(anomaly), {}).get(key_of(anomaly))
@@ -297,6 +304,10 @@ def _is_over(event: Event, at: int) -> bool:
     if event.last is None:
         return event.due is not None and event.due < at - HOUR_NS
     return at - event.last > EVENT_NS or at < event.last - HOUR_NS
+
+
+def _may_grow(anomaly: Anomaly | None, moment: int) -> bool:
+    return anomaly is not None and anomaly.ended_ts is None and moment - anomaly.peak_ts <= EVENT_NS
 
 
 def _is_done(anomaly: Anomaly | None, moment: int) -> bool:

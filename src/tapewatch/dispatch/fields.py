@@ -73,7 +73,8 @@ class Item(Struct, frozen=True):
     also
         Further large moves behind that line: "also +9.56 % at 21:22:10".
     total
-        How far the event has carried its symbol: "since 20:50 −31.24 %, −44.90 % at 21:21".
+        How far the event has carried its symbol: "since 20:50 in all −31.24 %, at most −44.90 % at 21:21"; of
+        the largest few in a list.
     anomaly
         The record itself, with all its numbers.
     """

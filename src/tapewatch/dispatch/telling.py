@@ -34,7 +34,10 @@ HELD_MAX: Final = 5
 ALSO_FROM: Final = 8.0
 """A row names further moves of its symbol that are so many times their limit, or slow."""
 
-ALSO_MAX: Final = 4
+ALSO_MAX: Final = 3
+
+TOTALS_MAX: Final = 4
+"""Rows that say how far the event has carried their symbol."""
 
 SAMPLE: Final = "A sample from tapewatch: this channel works"
 
@@ -89,6 +92,7 @@ def page(message: Message, dashboard: str, spans: Spans = nowhere) -> Page:
     told = items.row(members)
     others = [items.item(each) for each in ranked(anomalies) if each is not first][:OTHERS_MAX] if alone else []
     rows = [items.row(group) for group in groups[:ROWS_MAX]]
+    rows = [row if place < TOTALS_MAX else replace(row, total="") for place, row in enumerate(rows)]
     held = [items.item(each) for each in message.held.largest[:HELD_MAX]] if message.held else []
     moments = [*(alert.at for alert in message.alerts), *(each.peak_ts for each in message.grown)]
     since, until = span(message) if past else (items.time(min(moments)), items.time(max(moments)))

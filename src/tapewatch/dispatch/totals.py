@@ -68,17 +68,17 @@ def totals_of(began: Mapping[str, Began], until: int, spans: Spans) -> dict[str,
 
 
 def total_words(total: Total, now: int) -> str:
-    """Say it behind the beginning: "−31.24 % now, −44.90 % at 21:21:34"."""
+    """Say it behind the beginning: "now −31.24 %, at most −44.90 % at 21:21:34"."""
     if abs(total.most - total.now) < SAME_PERCENT:
-        return f"{signed(total.now, 2)} % now, the most so far"
-    return f"{signed(total.now, 2)} % now, {signed(total.most, 2)} % at {day_clock(total.most_ts, now)}"
+        return f"now {signed(total.now, 2)} %, the most so far"
+    return f"now {signed(total.now, 2)} %, at most {signed(total.most, 2)} % at {day_clock(total.most_ts, now)}"
 
 
 def row_words(total: Total, now: int) -> str:
-    """Say it in a row of a list: "since 20:50 −31.24 %, −44.90 % at 21:21"."""
+    """Say it in a row of a list: "since 20:50 in all −31.24 %, at most −44.90 % at 21:21"."""
     since = day_clock(total.since, now)[:-3]
-    most = f", {signed(total.most, 2)} % at {clock(total.most_ts, '%H:%M')}"
-    return f"since {since} {signed(total.now, 2)} %{most if abs(total.most - total.now) >= SAME_PERCENT else ''}"
+    most = f", at most {signed(total.most, 2)} % at {clock(total.most_ts, '%H:%M')}"
+    return f"since {since} in all {signed(total.now, 2)} %{most if abs(total.most - total.now) >= SAME_PERCENT else ''}"
 
 
 def market_words(totals: Mapping[str, Total], now: int) -> str:
@@ -91,8 +91,8 @@ def market_words(totals: Mapping[str, Total], now: int) -> str:
     middle = median(total.now for total in each)
     symbol = plain(furthest.lane.partition(":")[2])
     return (
-        f"since {day_clock(since, now)}: {signed(middle, 2)} % now in the middle of {len(each)} symbols; "
-        f"{symbol} {signed(furthest.most, 2)} % at {day_clock(furthest.most_ts, now)} is the most"
+        f"since {day_clock(since, now)}: the median of {len(each)} symbols is {signed(middle, 2)} % now; "
+        f"{symbol} went furthest, {signed(furthest.most, 2)} % at {day_clock(furthest.most_ts, now)}"
     )
 
 
