@@ -11,10 +11,9 @@ from tapewatch.model import NS
 def test_every_field_is_described():
     for struct in (Page, Item):
         described = {name for line in (struct.__doc__ or "").splitlines() for name in line.strip().split(", ")}
-        assert set(struct.__struct_fields__) <= described | {"others_more", "rows_more", "held_rows"}
+        assert set(struct.__struct_fields__) <= described | {"others_more", "rows_more"}
     assert "`others_more`" in (Page.__doc__ or "")
     assert "`rows_more`" in (Page.__doc__ or "")
-    assert "`held_rows`" in (Page.__doc__ or "")
 
 
 def test_every_text_is_text():
@@ -120,15 +119,15 @@ def test_the_total_of_an_event_stands_beside_each_symbol_and_above_several():
 
     began = {f"coinbase:{symbol}": Began(AT - 600 * NS, 1.0) for symbol in ("DOGE-USD", "ENA-USD")}
     alone = page(message("symbol", grown(), began={"coinbase:DOGE-USD": began["coinbase:DOGE-USD"]}), "", spans)
-    assert alone.facts[-1] == Fact("Since", "14:48:01: −5.00 % now, −10.00 % at 14:57:01")
+    assert alone.facts[-1] == Fact("Since", "14:48:01: now −5.00 %, at most −10.00 % at 14:57:01")
     assert alone.total == ""
     told = page(message("market", grown(), grown("ENA-USD"), began=began), "", spans)
     assert told.total == (
-        "since 14:48:01: −22.50 % now in the middle of 2 symbols; ENA-USD −45.00 % at 14:57:01 is the most"
+        "since 14:48:01: the median of 2 symbols is −22.50 % now; ENA-USD went furthest, −45.00 % at 14:57:01"
     )
     assert {row.name: row.total for row in told.rows} == {
-        "DOGE-USD": "since 14:48 −5.00 %, −10.00 % at 14:57",
-        "ENA-USD": "since 14:48 −40.00 %, −45.00 % at 14:57",
+        "DOGE-USD": "since 14:48 in all −5.00 %, at most −10.00 % at 14:57",
+        "ENA-USD": "since 14:48 in all −40.00 %, at most −45.00 % at 14:57",
     }
 
 

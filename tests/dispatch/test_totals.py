@@ -62,19 +62,19 @@ def test_prices_are_asked_for_from_the_beginning_until_now_of_a_number_of_lanes(
 
 
 def test_a_total_says_now_and_the_most() -> None:
-    assert total_words(total(-31.24, -44.9, 1_294), NOW) == "−31.24 % now, −44.90 % at 21:21:34"
-    assert row_words(total(-31.24, -44.9, 1_294), NOW) == "since 21:00 −31.24 %, −44.90 % at 21:21"
+    assert total_words(total(-31.24, -44.9, 1_294), NOW) == "now −31.24 %, at most −44.90 % at 21:21:34"
+    assert row_words(total(-31.24, -44.9, 1_294), NOW) == "since 21:00 in all −31.24 %, at most −44.90 % at 21:21"
 
 
 def test_the_most_is_not_said_twice() -> None:
-    assert total_words(total(-44.9, -44.905), NOW) == "−44.90 % now, the most so far"
-    assert row_words(total(-44.9, -44.905), NOW) == "since 21:00 −44.90 %"
+    assert total_words(total(-44.9, -44.905), NOW) == "now −44.90 %, the most so far"
+    assert row_words(total(-44.9, -44.905), NOW) == "since 21:00 in all −44.90 %"
 
 
 def test_times_of_another_day_have_their_date() -> None:
     tomorrow = NOW + 86_400 * NS
-    assert total_words(total(1.0, 2.0), tomorrow) == "+1.00 % now, +2.00 % at 10-10 21:10:00"
-    assert row_words(total(1.0, 1.0), tomorrow) == "since 10-10 21:00 +1.00 %"
+    assert total_words(total(1.0, 2.0), tomorrow) == "now +1.00 %, at most +2.00 % at 10-10 21:10:00"
+    assert row_words(total(1.0, 1.0), tomorrow) == "since 10-10 21:00 in all +1.00 %"
 
 
 def test_a_market_is_its_symbols_middle_and_what_went_furthest() -> None:
@@ -84,7 +84,7 @@ def test_a_market_is_its_symbols_middle_and_what_went_furthest() -> None:
         "coinbase:C": total(5.0, 6.0, lane="coinbase:C", since=T0 + 2 * NS),
     }
     assert market_words(totals, NOW) == (
-        "since 21:00:00: −1.00 % now in the middle of 3 symbols; B −9.50 % at 21:01:01 is the most"
+        "since 21:00:00: the median of 3 symbols is −1.00 % now; B went furthest, −9.50 % at 21:01:01"
     )
     assert market_words(dict(list(totals.items())[:1]), NOW) == ""
     assert market_words({}, NOW) == ""

@@ -267,4 +267,4 @@ async def test_a_message_tells_how_far_the_event_has_carried_the_price(
         happening.open("DOGE-USD", reference_ts=now - 30 * NS, reference_price=40_000.0)
         await eventually(lambda: verdicts(database) == ["sent"])
     (request,) = hook.accepted
-    assert re.search(r"Since\W+[0-9:]{8}: −7\.\d\d % now", request.json["message"]), request.json["message"]
+    assert re.search(r"Since\W+[0-9:]{8}: now −7\.\d\d %", request.json["message"]), request.json["message"]
