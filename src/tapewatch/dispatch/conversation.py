@@ -241,24 +241,25 @@ class Conversation:
         event.look_at = None
         spent = self.memory.spent(kind, moment, self.terms.budget)
         scene = Scene(self.terms, (), {}, self.memory.told, self.memory.named, spent)
-        sizes = {each.id: reach(each) for each in self.memory.held.largest.values()} | event.told
+        held = {each.id: reach(each) for each in self.memory.held.largest.values() if each.id not in event.told}
+        known = (standing.get(ident) for ident in sorted(event.told.keys() | held))
+        open_now = [each for each in known if each is not None and _may_grow(each, moment)]
         grown = [
-            now
-            for ident, size in sizes.items()
-            if (now := standing.get(ident)) is not None
-            and _may_grow(now, moment)
-            and reach(now) >= max(GROWN * size, needed_size(now, scene, now.peak_ts))
-            and (ident in event.told or self._is_above_bar(now, moment))
+            each
+            for each in open_now
+            if reach(each) >= needed_size(each, scene, each.peak_ts) and self._has_grown(each, event.told, held, moment)
         ]
         event.told = {ident: size for ident, size in event.told.items() if not _is_done(standing.get(ident), moment)}
         if grown:
             self._tell(kind, self._event_at(kind, moment), moment, standing, tuple(grown))
-        elif any(_may_grow(standing.get(ident), moment) for ident in sizes):
+        elif open_now:
             event.look_at = moment + max(NS, span_after(self.terms, spent))
 
-    def _is_above_bar(self, anomaly: Anomaly, at: int) -> bool:
-        told = self.memory.told.get(_lane(anomaly), {}).get(key_of(anomaly))
-        return told is None or reach(anomaly) > bar(told, at, self.terms)
+    def _has_grown(self, anomaly: Anomaly, told: Mapping[str, float], held: Mapping[str, float], at: int) -> bool:
+        if anomaly.id in told:
+            return reach(anomaly) >= GROWN * told[anomaly.id]
+        last = self.memory.told.get(_lane(anomaly), {}).get(key_of(anomaly))
+        return reach(anomaly) > max(held[anomaly.id], 0.0 if last is None else bar(last, at, self.terms))
 
     def _put_off_late(self, alert: Alert, now: int) -> None:
         # One digest at once, and then one an hour: who catches up with a lot finds it bit by bit.
@@ -306,8 +307,8 @@ def _is_over(event: Event, at: int) -> bool:
     return at - event.last > EVENT_NS or at < event.last - HOUR_NS
 
 
-def _may_grow(anomaly: Anomaly | None, moment: int) -> bool:
-    return anomaly is not None and anomaly.ended_ts is None and moment - anomaly.peak_ts <= EVENT_NS
+def _may_grow(anomaly: Anomaly, moment: int) -> bool:
+    return anomaly.ended_ts is None and moment - anomaly.peak_ts <= EVENT_NS
 
 
 def _is_done(anomaly: Anomaly | None, moment: int) -> bool:

@@ -34,7 +34,7 @@ HELD_MAX: Final = 5
 ALSO_FROM: Final = 8.0
 """A row names further moves of its symbol that are so many times their limit, or slow."""
 
-ALSO_MAX: Final = 3
+ALSO_MAX: Final = 5
 
 TOTALS_MAX: Final = 4
 """Rows that say how far the event has carried their symbol."""
@@ -136,7 +136,7 @@ def _shown(groups: Iterable[Line]) -> Iterable[Anomaly]:
 def _also(members: Line) -> list[Anomaly]:
     # A rebound or a second wave must not hide behind the first.
     further = [each for each in members[1:] if each.kind == "market" and (is_rare(each) or reach(each) >= ALSO_FROM)]
-    return sorted(further, key=lambda each: -reach(each))[:ALSO_MAX]
+    return sorted(further, key=lambda each: (not is_rare(each), -reach(each)))[:ALSO_MAX]
 
 
 def _tally(anomalies: Sequence[Anomaly]) -> Iterable[Tally]:
