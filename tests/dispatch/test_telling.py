@@ -111,6 +111,14 @@ def test_every_figure_of_a_message_is_of_an_anomaly_that_is_named():
     assert told.rows[0].also == "also +4.10 % at 14:58:12"
 
 
+def test_what_is_one_move_by_two_rules_is_said_once():
+    slide = grown(id="slide", rule="slow_move", size=4.0)
+    further = grown(id="further", peak_observed=-9.0, size=36.0)
+    told = page(message("market", further, slide, grown(size=33.0), grown("ENA-USD", -3.0, size=12.0)), "")
+    assert told.rows[0].also == "also −8.31 % at 14:58:12"
+    assert {"slide", "further", "coinbase-DOGE-USD-fast"} <= {each.id for each in told.named}
+
+
 def test_the_total_of_an_event_stands_beside_each_symbol_and_above_several():
     def spans(lane, since, until):
         assert (since, until) == (AT - 600 * NS, max(AT + 11 * NS, AT))

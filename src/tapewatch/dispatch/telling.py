@@ -193,13 +193,15 @@ class _Items:
         item = replace(
             self.item(members[0]),
             count=len(members),
-            also=self._also_words(_also(members)),
+            also=self._also_words(members[0], _also(members)),
             tail=phrases.tail(members[0], len(members) if len(lanes) == 1 else 1, past=self._past),
         )
         return item if len(lanes) == 1 else replace(item, name=f"{len(lanes)} symbols")
 
-    def _also_words(self, anomalies: Sequence[Anomaly]) -> str:
-        told = ", ".join(f"{phrases.move(each)} at {self.time(each.peak_ts)}" for each in anomalies)
+    def _also_words(self, first: Anomaly, anomalies: Sequence[Anomaly]) -> str:
+        # A fast, a slow and an hour's move may be one: it is said once.
+        said = {f"{phrases.move(each)} at {self.time(each.peak_ts)}": each for each in (first, *anomalies)}
+        told = ", ".join(list(said)[1:])
         return f"also {told}" if told else ""
 
     def item(self, anomaly: Anomaly) -> Item:
