@@ -269,3 +269,12 @@ def test_what_was_held_back_is_named_as_it_stands() -> None:
     tape.grew(101, muted, 5.5)
     tape.opened(103, "ETH-USD")
     assert Seen(EVEN).take(tape, until_s=HOUR_S).held() == [None, (1, [("BTC-USD", 5.5)])]
+
+
+def test_an_earlier_step_of_what_was_told_is_not_held_back() -> None:
+    tape = Tape()
+    tape.escalated(1, tape.opened(0, size=1), 2)  # at its limit it waits for others, a second later it is told
+    tape.opened(HOUR_S, "ETH-USD", size=3)
+    seen = Seen(EVEN).take(tape, until_s=2 * HOUR_S)
+    assert seen.verdicts() == ["small", "told", "told"]
+    assert seen.held() == [None, None]

@@ -116,11 +116,16 @@ class Conversation:
         return f"/{self.terms.channel}/{name}"
 
     def _hold_back(self, alert: Alert) -> None:
-        if alert.verdict in HELD_BACK and alert.occasion != "ended":
+        if alert.verdict in HELD_BACK and alert.occasion != "ended" and not self._was_told(alert.anomaly):
             self.memory.held.add(alert)
             if alert.anomaly.kind == "market" and alert.verdict != "silenced":
                 self._look_soon(alert.at)
         self._decide(alert)
+
+    def _was_told(self, anomaly: Anomaly) -> bool:
+        # An earlier step of what a message has told since is not kept from anybody.
+        event = self.memory.events.get(anomaly.kind)
+        return event is not None and event.told.get(anomaly.id, 0.0) >= reach(anomaly)
 
     def _look_soon(self, at: int) -> None:
         terms, event = self.terms, self.memory.events.setdefault("market", Event())
