@@ -10,7 +10,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from support.brokers import RunningBroker, messages, send
-from support.markets import LANES, Tape, seeded
+from support.markets import LANES, START, Tape, ns, seeded
 from support.tapes import told
 from tapewatch.carry import codec
 from tapewatch.carry.kafka import ends
@@ -66,7 +66,7 @@ def make(config: KafkaConfig, topic: str, partitions: int = 1, **others: str) ->
 
 def test_every_kind_of_row_comes_back_in_the_order_of_its_lane(broker: RunningBroker) -> None:
     config = broker.config()
-    rows = seeded(1, 2_000, 3)
+    rows = seeded(3, 2_000, 3)
     assert set(rows.data["kind"].tolist()) == set(Kind)
     sender = put(config, rows)
     again = found(config)
@@ -183,7 +183,7 @@ def test_the_end_tells_the_last_row_of_each_partition_and_what_each_lane_has_nam
     places = [codec.part_of(lane, 4) for lane in (BTC, DOGE)]
     assert len(set(places)) == 2
     assert end.last == {places[0]: Origin("s", 4, 10), places[1]: Origin("s", 4, 11)}
-    assert end.ledgers == {BTC: Ledger(5, ((2, 4),)), DOGE: Ledger(-1, ())}
+    assert end.ledgers == {BTC: Ledger(5, ((2, 4),), START + ns("1.5")), DOGE: Ledger(-1, ())}
     assert not end.expired
     assert not end_of(config, "another").ledgers
 
@@ -191,7 +191,7 @@ def test_the_end_tells_the_last_row_of_each_partition_and_what_each_lane_has_nam
 def test_a_lane_that_has_not_ticked_yet_is_known_by_its_rows(broker: RunningBroker) -> None:
     config = broker.config()
     put(config, Tape(BTC).trade(0, "100", number=41).gap("0.5", 42, 44).rows())
-    assert end_of(config, "s").ledgers == {BTC: Ledger(44, ((42, 44),))}
+    assert end_of(config, "s").ledgers == {BTC: Ledger(44, ((42, 44),), START)}
 
 
 def test_a_clock_that_ticked_long_ago_is_looked_for(broker: RunningBroker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +205,7 @@ def test_a_clock_that_ticked_long_ago_is_looked_for(broker: RunningBroker, monke
         list(sender.send(tape.rows().part(at, at + 1), at))
     while sender.unanswered:
         sender.poll(0.01)
-    assert end_of(config, "s").ledgers == {BTC: Ledger(601, ((1, 3),))}
+    assert end_of(config, "s").ledgers == {BTC: Ledger(601, ((1, 3),), START + ns(599))}
 
 
 def test_messages_of_others_at_the_end_are_passed_over(broker: RunningBroker) -> None:

@@ -50,7 +50,7 @@ def test_anomalies_go_to_the_file_and_the_summary_to_the_output(command, day, tm
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert "BTC-USD 4 3 1 0 0 0 0 0 0 1 0 0" in lines  # trades, ids missing, and a number for each rule
     assert "2025-10-10 2 1 0 0 0 0 0 0 1 0 0" in lines
-    assert "2025-10-10 00:00:04 BTC-USD Fast move +1.00 % 4.0" in lines
+    assert "2025-10-10 00:00:04 BTC-USD Fast move +1.00 % 4.0×" in lines
 
 
 def test_anomalies_go_to_the_output_and_the_summary_aside(command, day, tmp_path):

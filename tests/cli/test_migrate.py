@@ -15,6 +15,7 @@ WORDS = (
     "Make the tables.",
     "Add what alerting keeps; what is in the log by now is told to nobody.",
     "Let messages be asked for again, and rare alerts be found fast; what waited to be told ends.",
+    "Keep sizes, and what each lane takes in.",
 )
 
 
@@ -39,19 +40,19 @@ def test_it_looks_and_applies_and_tells(
     for _ in range(2):  # looking makes nothing
         assert run("--db", database.url, "--check") == (
             1,
-            [f"{database.name}: no tables yet, this program's is 3", *lines_of("pending")],
+            [f"{database.name}: no tables yet, this program's is 4", *lines_of("pending")],
         )
     code, lines = run("--store", database.url)
     (applied,) = database.rows("SELECT applied_at FROM migrations")[-1]
     when = f"applied {str(applied)[:19]} UTC"
-    expected = [f"{database.name}: schema 3, this program's is 3", *lines_of(when)]
+    expected = [f"{database.name}: schema 4, this program's is 4", *lines_of(when)]
     assert (code, lines) == (0, expected)
     assert run("--db", database.url, "--check") == (0, expected)
     database.execute("INSERT INTO migrations (number) VALUES (99)")
     for flag in ("--check", "--apply"):
         code, lines = run("--db", database.url, flag)
         assert (code, len(lines)) == (2, 1)
-        assert "a newer tapewatch wrote it (schema 99, this one knows 3); update tapewatch" in lines[0]
+        assert "a newer tapewatch wrote it (schema 99, this one knows 4); update tapewatch" in lines[0]
 
 
 def test_every_command_that_takes_a_database_takes_either_name(

@@ -25,7 +25,8 @@ ORIGIN_HEADER = "origin"
 Spark a microsecond a row, and a name in the message next to nothing."""
 
 LEDGER_HEADER = "ledger"
-"""On the clock of a live lane: ``[highest id, [[first, last], …]]``, what its tape has named when it ticked."""
+"""On the clock of a live lane: ``[highest id, [[first, last], …], time]``, what its tape has named when it ticked, and
+the time of its last trade."""
 
 REACH_S = 60.0
 """How far back from our last row we look for clocks; each lane's ticks once a second."""
@@ -62,7 +63,8 @@ class End(NamedTuple):
     expired
         Whether a partition has lost messages and holds no row of ours.
     ledgers
-        Highest id named, and open gaps, of each lane that ticked lately; empty where they were not wanted.
+        Highest id named, open gaps and time of the last trade of each lane that ticked lately; empty where they were
+        not wanted.
     """
 
     partitions: int
