@@ -16,6 +16,7 @@ from tapewatch.simulate.market import Block, Market, Pace, Prints
 from tapewatch.simulate.plants import Label
 from tapewatch.simulate.products import PRODUCTS, Product
 from tapewatch.simulate.publisher import Publisher
+from tapewatch.simulate.troubles import Troubles, troubles
 
 START_NS = 1_783_465_080 * NS
 """2026-07-07T22:58:00Z."""
@@ -98,9 +99,15 @@ class Capture:
         self.rows += self.venue.tick(now_ns)
 
 
-def captured(products: Sequence[Product], seed: int, seconds: int, faults: Faults, rate: float) -> Rows:
-    """Capture a simulated market for so many seconds of its own time; `rate` is its trades a second."""
-    source = publisher(Market(products, seed, START_NS, pace=Pace(rate=rate)))
+def captured(
+    products: Sequence[Product], seed: int, seconds: int, faults: Faults, rate: float, bad_day: Sequence[str] = ()
+) -> Rows:
+    """Capture a simulated market for so many seconds of its own time; `rate` is its trades a second.
+
+    `bad_day`: what the venue puts its clients through.
+    """
+    market = Market(products, seed, START_NS, pace=Pace(rate=rate))
+    source = publisher(market, troubles=Troubles(troubles(bad_day, products), products, START_NS))
     capture = Capture(products, faults, seed, START_NS)
     for now_ns in range(START_NS, START_NS + seconds * NS, NS // 5):
         publish_until(source, now_ns, capture)  # type: ignore[arg-type]
@@ -108,9 +115,11 @@ def captured(products: Sequence[Product], seed: int, seconds: int, faults: Fault
     return Rows.of(capture.venue.lanes, capture.rows)
 
 
-def publisher(market: Market, planted: Callable[[Sequence[Label]], None] = lambda _: None) -> Publisher:
+def publisher(
+    market: Market, planted: Callable[[Sequence[Label]], None] = lambda _: None, troubles: Troubles | None = None
+) -> Publisher:
     """Make a publisher with a history of its own."""
-    return Publisher(market, History(market.products), planted)
+    return Publisher(market, History(market.products), planted, troubles)
 
 
 def publish_until(source: Publisher, until_ns: int, *clients: Listener) -> None:
