@@ -17,15 +17,15 @@ from tapewatch.carry.kafka.config import KafkaConfig
 from tapewatch.carry.kafka.ends import end_of
 from tapewatch.carry.kafka.sender import Sender
 from tapewatch.carry.kafka.topics import make_topics
-from tapewatch.model import Lane, Rows
+from tapewatch.model import SIMULATED, Lane, Rows
 from tapewatch.store.records import Quarantined
 
 LANE = Lane("coinbase", "BTC-USD")
 
 
-def jumps() -> Rows:
+def jumps(lane: Lane = LANE) -> Rows:
     """Trade a bitcoin that jumps twice."""
-    tape = Tape(LANE)
+    tape = Tape(lane)
     for second in range(120):
         tape.trade(second, "100000" if second < 40 else "100500" if second < 80 else "99000")
     return tape.rows()
@@ -114,7 +114,7 @@ def test_a_state_of_another_version_and_rows_that_have_expired_are_refused(
     broker: RunningBroker, postgresql_database: PostgresqlDatabase, tmp_path: Path
 ) -> None:
     config = broker.config(partitions=2)
-    rows = jumps()
+    rows = jumps(Lane(SIMULATED, "BTC-USD"))
     fill(config, rows.part(0, 60))
     command = detect(config, postgresql_database, tmp_path, "--once", "--set", "run.source=simulated")
     done(command)
