@@ -52,7 +52,7 @@ def test_a_pipe_gets_one_plain_snapshot(db):
     assert "\x1b" not in done.stdout
     assert "Stale" in done.stdout  # the wall clock has gone on since it was stored
     assert re.search(r"BTC +114,210.00", done.stdout)
-    assert re.search(r"◆ high +▀+·* +4", done.stdout)
+    assert re.search(r"◆ high +≥2× 4  ≥4× 4  ≥8× 3 +4", done.stdout)  # 4.4×, 9.6×, 17× and 20×
     assert re.search(r"Dollar jump +▀+·* +1", done.stdout)
     assert "◆ high     21:28:08  BTC-USD  ↑ Fast move" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 144
