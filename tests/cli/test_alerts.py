@@ -77,6 +77,11 @@ def test_list_tells_what_was_told_and_what_was_not_and_why(run: Run, db: str) ->
     assert "4×" not in waiting
     assert "held back  00000000  muted until 23:13" in held
     assert "waiting    00000000  in message 1" in waiting
+    assert "0 " not in run("alerts", "list", "--last", "all", "--min-size", "9", "--json", "--db", db)[1]
+    _, out, _ = run("alerts", "list", "--last", "all", "--by-size", "--json", "--db", db)
+    sizes = [json.loads(line)["alert"]["anomaly"]["size"] for line in out.splitlines()]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(sizes) == 2
     _, out, _ = run("alerts", "list", "--last", "all", "--outcome", "not-taken", "--db", db)
     assert "low: this channel takes high severity only" in out
     assert len(out.splitlines()) == 3

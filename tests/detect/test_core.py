@@ -171,11 +171,12 @@ def test_the_same_code_runs_uncompiled() -> None:
     [
         ({"pct_spik": {}}, "rules.pct_spik: unknown rule; did you mean pct_spike?"),
         ({"pct_spike": 3}, "expected a table"),
-        ({"pct_spike": {"threshold": 1}}, "unknown field `threshold`"),
-        ({"pct_spike": {"threshold_pct": 0}}, ">= 0.001"),
+        ({"pct_spike": {"threshold": 1}}, "rules.pct_spike.threshold: unknown key; did you mean threshold_pct?"),
+        ({"pct_spike": {"threshold_pct": 0}}, "rules.pct_spike.threshold_pct: expected float >= 0.001, found 0"),
+        ({"pct_spike": {"armed": "no"}}, "rules.pct_spike.armed: expected true or false, found 'no'"),
         ({"pct_spike": {"threshold_pct": 0.1234567}}, "at most 6 decimals"),
         ({"vol_breakout": {"floor_pct": 1, "floor_quote": 2}}, "exactly one"),
-        ({"abs_jump": {"ETH-*": {"limit_quote": "many"}}}, 'rules.abs_jump."ETH-*"'),
+        ({"abs_jump": {"ETH-*": {"limit_quote": "many"}}}, 'rules.abs_jump."ETH-*".limit_quote: expected float'),
         ({"mean_reversion_break": {"samples": 91}}, "<= 90"),
     ],
 )
@@ -183,6 +184,22 @@ def test_a_wrong_parameter_is_named(plain: dict[str, object], message: str) -> N
     with pytest.raises(ConfigError) as error:
         RuleBook.of(plain)
     assert message in str(error.value)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(ConfigError) as error:
+        RuleBook.of({"pct_spik": {}, "Fast move": {"threshold_pct": -1, "windw_s": 3}, "vol_breakout": 5})
+    assert [line.partition(":")[0] for line in str(error.value).splitlines()] == [
+        "rules.pct_spik",
+        "rules.vol_breakout",
+        "rules.pct_spike.threshold_pct",
+        "rules.pct_spike.windw_s",
+    ]
+
+
+def test_a_rule_may_be_named_as_it_is_shown() -> None:
+    book = RuleBook.of({"fast Move": {"threshold_pct": 0.5}})
+    assert book.params(RULES[0], "SOL-USD").threshold_pct == 0.5  # type: ignore[union-attr]
 
 
 def test_patterns_override_in_order() -> None:

@@ -186,10 +186,8 @@ def alerts(
         query = query.where(AL.at <= before[0], tuple_(AL.at, AL.change_seq, AL.channel) < tuple_(*before))
     order = [AL.at.desc(), AL.change_seq.desc(), AL.channel.desc()]
     if wanted.min_size or wanted.largest_first:
-        size = schema.anomalies.c.size
-        query = query.outerjoin(schema.anomalies, schema.anomalies.c.id == AL.anomaly_id)
-        query = query.where(size >= wanted.min_size) if wanted.min_size else query
-        order = [func.coalesce(size, 0.0).desc(), *order] if wanted.largest_first else order
+        query = query.where(AL.size >= wanted.min_size) if wanted.min_size else query
+        order = [func.coalesce(AL.size, 0.0).desc(), *order] if wanted.largest_first else order
     return [_line(row) for row in conn.execute(query.order_by(*order).limit(limit))]
 
 

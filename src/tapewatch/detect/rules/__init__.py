@@ -39,6 +39,9 @@ RULES: tuple[Rule, ...] = (
     new_numbering.RULE,
 )
 
+NAMED: dict[str, Rule] = {name.lower(): rule for rule in RULES for name in (rule.name, rule.words)}
+"""Rules by their names and by the words that people see, in small letters."""
+
 FLOORS = ("floor_quote", "floor_pct")
 """Two ways to say one thing: setting one unsets the other."""
 
@@ -69,29 +72,38 @@ class RuleBook:
     def of(cls, plain: Mapping[str, Any]) -> "RuleBook":
         """Read section ``rules``: ``rules.NAME.KEY`` for all symbols, ``rules.NAME."PATTERN".KEY`` for some.
 
-        ``armed = false`` disarms a rule; setting any parameter arms it. Later patterns win.
+        A rule may be named as it is shown: ``rules."Fast move"``. ``armed = false`` disarms a rule; setting any
+        parameter arms it. Later patterns win.
 
         Raises
         ------
         ConfigError
-            An unknown rule, key or value, named with what was expected.
+            Unknown rules, keys or values, all of them, a line each: named with what was expected.
         """
-        overrides = {}
-        by_name = {rule.name: rule for rule in RULES}
+        overrides: dict[str, tuple[Override, ...]] = {}
+        faults: list[str] = []
         for name, section in plain.items():
-            if name not in by_name:
-                near = difflib.get_close_matches(name, by_name, n=1)
-                hint = f"; did you mean {near[0]}?" if near else f"; expected one of {', '.join(by_name)}"
-                raise ConfigError(f"rules.{name}: unknown rule{hint}")
-            if not isinstance(section, Mapping):
-                raise ConfigError(f"rules.{name}: expected a table of parameters, found {section!r}")
-            everywhere = {key: value for key, value in section.items() if not isinstance(value, Mapping)}
-            patterns = [(key, dict(value)) for key, value in section.items() if isinstance(value, Mapping)]
-            overrides[name] = (*((("*", everywhere),) if everywhere else ()), *patterns)
+            rule = NAMED.get(name.lower())
+            if rule is None:
+                faults.append(f"rules.{name}: unknown rule; {_near(name, [rule.name for rule in RULES])}")
+            elif not isinstance(section, Mapping):
+                faults.append(f"rules.{name}: expected a table of parameters, found {section!r}")
+            else:
+                everywhere = {key: value for key, value in section.items() if not isinstance(value, Mapping)}
+                patterns = [(key, dict(value)) for key, value in section.items() if isinstance(value, Mapping)]
+                overrides[rule.name] = (*((("*", everywhere),) if everywhere else ()), *patterns)
         book = cls(overrides)
         for rule in RULES:
-            for pattern, _ in book._overrides.get(rule.name, ()):
-                book.params(rule, pattern)
+            for pattern, values in overrides.get(rule.name, ()):
+                found = _faults(rule, pattern, values)
+                faults += found
+                if not found:
+                    try:
+                        book.params(rule, pattern)
+                    except ConfigError as error:
+                        faults.append(str(error))
+        if faults:
+            raise ConfigError("\n".join(faults))
         return book
 
     def params(self, rule: Rule, symbol: str) -> Struct | None:
@@ -122,5 +134,31 @@ def _override(rule: Rule, chosen: Struct | None, pattern: str, values: Mapping[s
     try:
         return msgspec.convert({**plain, **values}, rule.params, strict=False)
     except msgspec.ValidationError as error:
-        where = f"rules.{rule.name}" + ("" if pattern == "*" else f'."{pattern}"')
-        raise ConfigError(f"{where}: {error}; found {values}") from None
+        raise ConfigError(f"{_where(rule, pattern)}: {error}; found {values}") from None
+
+
+def _faults(rule: Rule, pattern: str, values: Mapping[str, Any]) -> list[str]:
+    # Each key by itself, beside defaults that are valid: the library stops at the first fault.
+    where, faults = _where(rule, pattern), []
+    fields = {field.name: field.type for field in msgspec.structs.fields(rule.params)}
+    for key, value in values.items():
+        if key == "armed" and not isinstance(value, bool):
+            faults.append(f"{where}.armed: expected true or false, found {value!r}")
+        elif key != "armed" and key not in fields:
+            faults.append(f"{where}.{key}: unknown key; {_near(key, ['armed', *fields])}")
+        elif key != "armed":
+            try:
+                msgspec.convert(value, fields[key], strict=False)
+            except msgspec.ValidationError as error:
+                expected = str(error).partition(" - at ")[0].replace("Expected", "expected").replace("`", "")
+                faults.append(f"{where}.{key}: {expected}, found {value!r}")
+    return faults
+
+
+def _where(rule: Rule, pattern: str) -> str:
+    return f"rules.{rule.name}" + ("" if pattern == "*" else f'."{pattern}"')
+
+
+def _near(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(known)}"
