@@ -100,6 +100,8 @@ def test_floors_of_calm_seconds_are_exact(base: int, percent: float, off: int) -
         {
             "pct_spike": {"armed": False},
             "abs_jump": {"armed": False},
+            "slow_move": {"armed": False},
+            "hour_move": {"armed": False},
             "vol_breakout": {"floor_pct": percent},
             "mean_reversion_break": {"floor_pct": percent},
         }

@@ -262,7 +262,7 @@ class TestRequests:
         ("arguments", "said"),
         [
             ({"rule": "pct_spoke", "values": {"threshold_pct": 1}}, "unknown rule; did you mean pct_spike?"),
-            ({"rule": "pct_spike", "values": {"threshold_pct": -1}}, "Expected `float` >= 0.001"),
+            ({"rule": "pct_spike", "values": {"threshold_pct": -1}}, "expected float >= 0.001"),
             ({"rule": "pct_spike", "values": {"sigma": 1}}, "sigma"),
             ({"values": {}}, "required field `rule`"),
         ],
@@ -287,7 +287,8 @@ class TestRequests:
         answer = await self.ask(path, "limits", {"rule": "pct_spike", "values": {}}, Tape(ETH).rows())
         assert answer == "done: pct_spike on *: as configured"
         await run_all(path, rise(0, 100, 1))
-        assert [record["threshold"] for record in _records(path)] == [0.25]
+        spikes = [record["threshold"] for record in _records(path) if record["rule"] == "pct_spike"]
+        assert spikes == [0.25]
 
 
 def _records(path: Path) -> list[dict[str, object]]:

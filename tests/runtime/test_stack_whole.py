@@ -39,7 +39,7 @@ def home() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="tapewatch-stack-"))  # pytest's own folders are closed to other accounts
     made.chmod(0o755)
     places = {name: FIRST_PORT + 50 * number for number, name in enumerate(PORTS)}
-    (made / "kept.json").write_bytes(msgspec.json.encode(Kept("simulated", places)))
+    (made / "kept.json").write_bytes(msgspec.json.encode(Kept("simulated", places, "simulated")))
     yield made
     tapewatch("down", "--home", made)
     left = marked(made)

@@ -174,6 +174,8 @@ class ChannelMemory(Struct):
 
     def spent(self, kind: str, at: int, budget: int) -> float:
         """Tell which part of the hour's budget is spent at a moment, 0 … 1."""
+        if budget > SENT_MAX:
+            return 0.0
         recent = [each for each in self.sent.get(kind, ()) if abs(at - each) < HOUR_NS]
         return min(1.0, len(recent) / budget)
 
