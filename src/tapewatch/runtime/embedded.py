@@ -227,7 +227,8 @@ class Embedded:
         at = self._pipeline.position.rows
         await self._written()
         self._writing = asyncio.get_running_loop().run_in_executor(self._thread, self._write, commit, prepared.rows, at)
-        self._writing.add_done_callback(partial(self._note, prepared))
+        handed = (self.source.now_ns(), self._clock.monotonic_ns())
+        self._writing.add_done_callback(partial(self._note, prepared, handed))
 
     async def _written(self) -> None:
         if self._writing is not None:
@@ -251,7 +252,7 @@ class Embedded:
         self._ask_again_ns = done_ns + round(HEARTBEAT_S * NS)
         return _Written(done_ns, self._store.pending_requests())
 
-    def _note(self, prepared: Prepared, writing: asyncio.Future[_Written]) -> None:
+    def _note(self, prepared: Prepared, handed: tuple[int, int], writing: asyncio.Future[_Written]) -> None:
         if writing.cancelled() or writing.exception() is not None:
             return  # whoever waits for it raises it
         written = writing.result()
@@ -260,8 +261,8 @@ class Embedded:
             self.stored.set()
         self._requests += written.requests
         if self.source.identity.kind != "tape":
-            since_ns = self._clock.monotonic_ns() - written.done_ns
-            self.latency.add(prepared.received(), self.source.now_ns() - since_ns)  # by the clock of the rows
+            rows_ns, ticks = handed  # by the clock of the rows, as it stood before anybody set it
+            self.latency.add(prepared.received(), rows_ns + written.done_ns - ticks)
 
     def _answer(self, request: Request) -> None:
         if request.seq in self._answered:
