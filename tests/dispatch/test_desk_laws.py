@@ -12,7 +12,7 @@ from support.alerts import T0, Seen, Tape
 from tapewatch.alert import Message, Silence
 from tapewatch.dispatch import conversation, desk, piles
 from tapewatch.dispatch.desk import Decided
-from tapewatch.dispatch.memory import MOVES_MAX, NAMED_MAX, Memory
+from tapewatch.dispatch.memory import MOVES_MAX, NAMED_MAX, SENT_MAX, Memory
 from tapewatch.dispatch.pace import EVENT_NS, GATHER_NS, GREAT_PART, LEAP, span_after
 from tapewatch.dispatch.stages import Terms, great, reach
 from tapewatch.dispatch.telling import HELD_MAX, page
@@ -211,7 +211,7 @@ def test_two_messages_of_an_event_are_apart_as_the_budget_wants_it_with_three_ex
             reached = max([reached, *map(reach, (a for a in before.anomalies if _is_news(before, a.id)))])
             lanes |= {each.symbol for each in before.anomalies}
             sent = sum(message.at - HOUR_S * NS < each.at < message.at for each in mine)
-            least = span_after(terms, min(1.0, sent / terms.budget))
+            least = span_after(terms, 0.0 if terms.budget > SENT_MAX else min(1.0, sent / terms.budget))
             news = [alert for alert in message.alerts if alert.occasion != "ended"]
             if any(great(alert.anomaly, terms) for alert in news):
                 least *= GREAT_PART

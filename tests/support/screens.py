@@ -156,7 +156,9 @@ def alerted(path: Path) -> Reader:
         told.send("phone", "fast-1")
         told.send("phone", "fast-2", "eth-1", outcomes=("HTTP 503: busy", "accepted"))
         told.send("desk", "vol-1", outcomes=("HTTP 401: bad token", "HTTP 401: bad token"))
-        told.judge("jump-1", "phone", "cooling", "cooling down until 22:24:28: taken up at 21:24:28, 4× the limit")
+        told.judge(
+            "jump-1", "phone", "cooling", "muted until 22:24 or a move above 240.00 USD: last sent 21:24 at 4.0×"
+        )
         told.judge("mean-1", "desk", "silenced", "silenced by silence 1 (BTC-*) until 22:32:48: listing day")
         told.judge("sol-1", "phone", "unrouted", "medium: this channel takes high severity only")
         told.wait("sol-1", "desk", "over the budget: for the digest of 22:00")

@@ -18,8 +18,8 @@ NOW = 1_760_131_968 * NS
 BTC = Lane("coinbase", "BTC-USD")
 LINK = Lane("coinbase", "LINK-USD")
 
-MARKET_RULES = ("pct_spike", "vol_breakout", "mean_reversion_break")
-ALL_RULES = ("pct_spike", "abs_jump", "vol_breakout", "mean_reversion_break", "silent_feed", "tape_gap")
+MARKET_RULES = ("pct_spike", "vol_breakout", "mean_reversion_break", "slow_move", "hour_move")
+ALL_RULES = (*MARKET_RULES, "abs_jump", "silent_feed", "tape_gap")
 
 
 _ids = count(1)

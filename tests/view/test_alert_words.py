@@ -44,9 +44,9 @@ def line(**fields):
             "",
         ),
         (
-            {"verdict": "cooling", "reason": "cooling down until 22:31:58: taken up at 21:31:48"},
-            "phone: cooling down until 22:31:58: taken up at 21:31:48",
-            "until 22:31:58: taken up at 21:31:48",
+            {"verdict": "cooling", "reason": "muted until 22:31 or a move above 2.10 %: last sent 21:31 at 8.4×"},
+            "phone: muted until 22:31 or a move above 2.10 %: last sent 21:31 at 8.4×",
+            "until 22:31 or a move above 2.10 %: last sent 21:31 at 8.4×",
         ),
         ({"verdict": "held", "reason": "held back: feed silent"}, "phone: held back: feed silent", "feed silent"),
         (

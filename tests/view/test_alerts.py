@@ -29,7 +29,7 @@ def conn(database):
         told.send("phone", "grouped-1", "grouped-2", outcomes=("HTTP 500: try later", "accepted"))
         told.send("desk", "given-up", outcomes=("HTTP 401: bad token",))
         told.send("desk", "told", outcomes=("HTTP 500: try later",), done=False)
-        told.judge("cooling", "phone", "cooling", "cooling down until 22:31:58: taken up at 21:31:48")
+        told.judge("cooling", "phone", "cooling", "muted until 22:31 or a move above 2.10 %: last sent 21:31 at 8.4×")
         told.judge("silenced", "phone", "silenced", "silenced by silence 1 (BTC-*) until 22:32:48")
         told.judge("low", "phone", "unrouted", "low: this channel takes high severity only")
         told.wait("waits", "phone", "told with its event at 21:33:00")

@@ -35,7 +35,7 @@ def reader(database):
     with telling(database.url) as told:
         told.send("phone", "a")
         told.send("desk", "a", outcomes=("HTTP 500",))
-        told.judge("b", "phone", "cooling", "cooling down until 22:31:58: taken up at 21:31:48")
+        told.judge("b", "phone", "cooling", "muted until 22:31 or a move above 2.10 %: last sent 21:31 at 8.4×")
         for ago_s, (ident, label) in enumerate(
             [("a", "true"), ("b", "false"), ("c", "true"), ("d", "expected"), ("thursday", "true"), ("vol", "false")]
         ):

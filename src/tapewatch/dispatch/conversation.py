@@ -3,16 +3,29 @@
 A part of the desk, and like it a pure fold: what it remembers stands in its `ChannelMemory` and in the piles.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec.structs import replace
 
-from tapewatch.alert import Alert, Began, Message, MessageKind, Silence
+from tapewatch.alert import Alert, Began, HeldBack, Message, MessageKind, Silence
 from tapewatch.dispatch.memory import HOUR_NS, ChannelMemory, Event, Standing, larger
 from tapewatch.dispatch.pace import EVENT_NS, GATHER_NS, GROWN, is_broad, moment_of, note_move, span_after
 from tapewatch.dispatch.piles import MOST, Piles
-from tapewatch.dispatch.stages import Scene, Terms, Told, bar, judge, key_of, lane_of, needed_size, not_left_out, reach
+from tapewatch.dispatch.stages import (
+    Scene,
+    Terms,
+    Told,
+    bar,
+    inhibit,
+    judge,
+    key_of,
+    lane_of,
+    needed_size,
+    not_left_out,
+    reach,
+    silence,
+)
 from tapewatch.figures import clock, day_clock, duration, number
 from tapewatch.model import NS, Anomaly, Change
 
@@ -41,24 +54,20 @@ class Conversation:
         self,
         terms: Terms,
         memory: ChannelMemory,
+        ill: Mapping[str, Mapping[str, str]],
         piles: Piles,
         decide: Callable[[Alert], None],
         send: Callable[[Message], None],
     ) -> None:
         self.terms = terms
         self.memory = memory
+        self.silences: Sequence[Silence] = ()
+        self._ill = ill
         self._piles = piles
         self._decide = decide
         self._send = send
 
-    def take(
-        self,
-        seq: int,
-        change: Change,
-        silences: Sequence[Silence],
-        ill: Mapping[str, Mapping[str, str]],
-        now: int | None,
-    ) -> None:
+    def take(self, seq: int, change: Change, now: int | None) -> None:
         """Judge a change of the log; see `Desk.take`."""
         terms, memory = self.terms, self.memory
         if change.change == "ended" and not terms.ends:
@@ -67,7 +76,7 @@ class Conversation:
         alert = Alert(seq, terms.channel, change.change, change.at, change.anomaly)
         memory.forget(lane_of(alert), alert.at - terms.cool_down_ns)
         spent = memory.spent(alert.anomaly.kind, alert.at, terms.budget)
-        alert = judge(alert, Scene(terms, silences, ill, memory.told, memory.named, spent, now))
+        alert = judge(alert, Scene(terms, self.silences, self._ill, memory.told, memory.named, spent, now))
         if change.change == "ended":
             memory.named.pop(change.anomaly.id, None)
         if alert.verdict in (None, "cooling", "small"):
@@ -105,7 +114,7 @@ class Conversation:
 
     def close(self) -> None:
         """End what waits: the channel is no more."""
-        piles = [*self.memory.events, *map(_alone, self.memory.alone_until), DIGEST]
+        piles = [*self.memory.events, *map(_alone, ("up", "down", "")), DIGEST]
         for pile in map(self._pile, piles):
             while alerts := self._piles.take(pile):
                 for alert in alerts:
@@ -134,20 +143,27 @@ class Conversation:
 
     def _wait_for_others(self, alert: Alert) -> None:
         direction = alert.anomaly.direction or ""
-        until = self.memory.alone_until.setdefault(direction, alert.at + self.terms.group_ns)
+        until = alert.at + self.terms.group_ns
+        until = self.memory.alone_until[direction] = min(until, self.memory.alone_until.get(direction, until))
         self._piles.add(self._pile(_alone(direction)), alert)
         others = f"{alert.reason}; or with others that move along until {clock(until)}"
         self._decide(replace(alert, verdict=None, reason=others))
 
     def _give_up_waiting(self, direction: str, moment: int) -> None:
         until, pile = self.memory.alone_until.pop(direction), self._pile(_alone(direction))
-        for alert in self._piles.take(pile):
+        for alert in self._take_all(pile):
             due = alert.at + self.terms.group_ns
             if due <= max(moment, until) or alert.at > moment + HOUR_NS:
                 self._hold_back(replace(alert, reason=alert.reason.partition(";")[0]))
             else:
-                self.memory.alone_until.setdefault(direction, due)
+                self.memory.alone_until[direction] = min(due, self.memory.alone_until.get(direction, due))
                 self._piles.add(pile, alert)
+
+    def _take_all(self, pile: str) -> list[Alert]:
+        alerts: list[Alert] = []
+        while more := self._piles.take(pile):
+            alerts += more
+        return alerts
 
     def _joins(self, alert: Alert) -> bool:
         # Several symbols have just begun to move together, and their message still waits.
@@ -159,13 +175,16 @@ class Conversation:
         # What moved along a moment ago was too small alone, and is not any more.
         direction = alert.anomaly.direction or ""
         if self.memory.alone_until.pop(direction, None) is not None:
-            for each in self._piles.take(self._pile(_alone(direction))):
+            for each in self._take_all(self._pile(_alone(direction))):
                 self._accept(replace(each, verdict=None, reason=""), now, alert.at)
 
     def _accept(self, alert: Alert, now: int | None, moment: int | None = None) -> None:
         terms, memory, anomaly = self.terms, self.memory, alert.anomaly
         if alert.occasion != "ended":
-            memory.told.setdefault(lane_of(alert), {})[key_of(anomaly)] = Told(alert.at, reach(anomaly))
+            told, key = memory.told.setdefault(lane_of(alert), {}), key_of(anomaly)
+            before = told.get(key)
+            if before is None or anomaly.kind == "feed" or 2 * reach(anomaly) >= bar(before, alert.at, terms):
+                told[key] = Told(alert.at, reach(anomaly))  # a small one that came along lowers no bar
             memory.named[anomaly.id] = alert.at
         if now is not None and now - alert.at > terms.late_ns:
             self._put_off_late(alert, now)
@@ -180,7 +199,8 @@ class Conversation:
         before = self._piles.add(self._pile(kind), alert)
         spent = self.memory.spent(kind, moment, terms.budget)
         event.hurry(moment_of(event, alert, terms, spent, moment, muted=muted))
-        self.memory.named.setdefault(alert.anomaly.id, alert.at)
+        if alert.occasion != "ended":
+            self.memory.named.setdefault(alert.anomaly.id, alert.at)
         when = f"told with its event at {clock(event.due or alert.at)}"
         late = f"told with a later message on its event: {number(before, 0)} wait before it"
         self._decide(replace(alert, reason=when if before < MOST else late))
@@ -206,7 +226,7 @@ class Conversation:
         market = len(lanes) > 1 or second
         for each in moved:
             self._note_told(event, each)
-        last = max((each.last for each in memory.events.values() if each.last is not None), default=None)
+        memory.named |= {each.id: moment for each in grown}
         self._write(
             "market" if market else "symbol",
             moment,
@@ -215,7 +235,7 @@ class Conversation:
             update=event.messages > 0,
             earlier=tuple(lane.partition(":")[2] for lane in earlier) if market else (),
             grown=grown,
-            held=None if kind == "feed" else memory.held.close(last, standing, {each.id for each in moved}),
+            held=None if kind == "feed" else self._close_held(moment, standing, {each.id for each in moved}),
             began={lane: event.began[lane] for lane in lanes if lane in event.began},
         )
         memory.note_sent(kind, moment)
@@ -224,14 +244,16 @@ class Conversation:
             moment + span_after(terms, memory.spent(kind, moment, terms.budget)) if kind == "market" else None
         )
 
+    def _close_held(self, moment: int, standing: Standing, told: Collection[str]) -> HeldBack | None:
+        since, self.memory.held_at = self.memory.held_at, moment
+        return self.memory.held.close(since, standing, told)
+
     def _note_told(self, event: Event, anomaly: Anomaly) -> None:
         size, lane, key = reach(anomaly), _lane(anomaly), key_of(anomaly)
         told = self.memory.told.setdefault(lane, {})
         before = told.get(key, Told(anomaly.peak_ts, 0.0))
         if size > before.size:  # it has grown since it was taken up, or since it was held back
             told[key] = Told(max(before.at, anomaly.peak_ts), size)
-        if anomaly.ended_ts is None:
-            self.memory.named.setdefault(anomaly.id, anomaly.peak_ts)
         if anomaly.reference_ts is not None and anomaly.reference_price is not None:
             event.began.setdefault(lane, Began(anomaly.reference_ts, anomaly.reference_price))
         else:
@@ -245,14 +267,16 @@ class Conversation:
         # Between two steps a move grows without a change: what was told, and what was held back as too small.
         event.look_at = None
         spent = self.memory.spent(kind, moment, self.terms.budget)
-        scene = Scene(self.terms, (), {}, self.memory.told, self.memory.named, spent)
+        scene = Scene(self.terms, self.silences, self._ill, self.memory.told, self.memory.named, spent)
         held = {each.id: reach(each) for each in self.memory.held.largest.values() if each.id not in event.told}
         known = (standing.get(ident) for ident in sorted(event.told.keys() | held))
         open_now = [each for each in known if each is not None and _may_grow(each, moment)]
         grown = [
             each
             for each in open_now
-            if reach(each) >= needed_size(each, scene, each.peak_ts) and self._has_grown(each, event.told, held, moment)
+            if reach(each) >= needed_size(each, scene, each.peak_ts)
+            and self._has_grown(each, event.told, held, moment)
+            and _is_wanted(Alert(0, self.terms.channel, "escalated", moment, each), scene)
         ]
         event.told = {ident: size for ident, size in event.told.items() if not _is_done(standing.get(ident), moment)}
         if grown:
@@ -292,7 +316,7 @@ class Conversation:
         notes = [f"This goes back {duration(age_s)}."] if age_s > (self.terms.late_ns + HOUR_NS) / NS else []
         notes += [f"{number(left, 0)} more in the next digests, one an hour."] if left else []
         about = f": the digest of {clock(at, '%H:%M')}"
-        held = self.memory.held.close(None, standing, {alert.anomaly.id for alert in alerts})
+        held = self._close_held(at, standing, {alert.anomaly.id for alert in alerts})
         self._write("digest", at, alerts, about, note=" ".join(notes), held=held)
 
     def _write(self, kind: MessageKind, at: int, alerts: Sequence[Alert], about: str, **told: Any) -> None:
@@ -310,6 +334,10 @@ def _is_over(event: Event, at: int) -> bool:
     if event.last is None:
         return event.due is not None and event.due < at - HOUR_NS
     return at - event.last > EVENT_NS or at < event.last - HOUR_NS
+
+
+def _is_wanted(alert: Alert, scene: Scene) -> bool:
+    return silence(alert, scene).verdict is None and inhibit(alert, scene).verdict is None
 
 
 def _may_grow(anomaly: Anomaly, moment: int) -> bool:

@@ -127,6 +127,8 @@ class Desk:
         standing
             Anomalies as they stand now; only what has grown beyond its last change matters.
         """
+        for each in self._conversations:
+            each.silences = silences
         new = [entry for entry in entries if entry.seq > self._memory.position]
         self._memory.position = max((entry.seq for entry in new), default=self._memory.position)
         for entry in sorted(new, key=lambda entry: (entry.change.at, entry.seq)):
@@ -135,7 +137,7 @@ class Desk:
             for each in self._conversations:
                 if not each.terms.group_ns:  # what came at the same moment is a message of its own
                     each.turn(entry.change.at, entry.change.at, standing or {})
-                each.take(entry.seq, entry.change, silences, self._memory.ill, now)
+                each.take(entry.seq, entry.change, now)
 
     def skip(self, seq: int) -> None:
         """Pass over what could not be read, up to a change of the log."""
@@ -161,7 +163,7 @@ class Desk:
         return decided
 
     def _conversation(self, terms: Terms, memory: ChannelMemory) -> Conversation:
-        return Conversation(terms, memory, self._piles, self._decide, self._send)
+        return Conversation(terms, memory, self._memory.ill, self._piles, self._decide, self._send)
 
     def _send(self, message: Message) -> None:
         # The reasons of its alerts say what it is about; its number comes in front.

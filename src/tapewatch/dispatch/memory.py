@@ -153,8 +153,8 @@ class ChannelMemory(Struct):
         Of the last seconds.
     alone_until
         Direction → until when the oldest of those waits that are too small to be told alone.
-    held
-        What was held back.
+    held, held_at
+        What was held back, and when a message told of it last.
     digest_at
         When the next digest is due; None: nothing waits for one.
     late_at
@@ -169,6 +169,7 @@ class ChannelMemory(Struct):
     moves: list[Move] = msgspec.field(default_factory=list)
     alone_until: dict[str, int] = msgspec.field(default_factory=dict)
     held: Ledger = msgspec.field(default_factory=Ledger)
+    held_at: int | None = None
     digest_at: int | None = None
     late_at: int | None = None
 

@@ -247,12 +247,12 @@ def _opposite(anomaly: Anomaly) -> str:
 
 def great(anomaly: Anomaly, terms: Terms) -> bool:
     """Tell whether it is so large that it is told whatever was told before."""
-    return anomaly.escalation >= terms.free_step + GREATER
+    return anomaly.escalation >= terms.free_step + GREATER and reach(anomaly) >= (terms.min_size or 0.0)
 
 
 def not_left_out(anomaly: Anomaly, terms: Terms) -> bool:
     """Tell whether the next message names it even where it is muted: it is large, or rare."""
-    if anomaly.kind == "feed":
+    if anomaly.kind == "feed" or reach(anomaly) < (terms.min_size or 0.0):
         return False
     return is_rare(anomaly) or max(reach(anomaly), 2.0**anomaly.escalation) >= terms.free_size
 

@@ -50,6 +50,9 @@ REST_S = 0.05
 OLD_NS = 120 * NS
 """A message about what is longer ago than that says so."""
 
+AHEAD_NS = 60 * NS
+"""Capture takes trades that are so far ahead of our clock."""
+
 HOUR_NS = 3_600 * NS
 
 BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 15.0)
@@ -227,12 +230,14 @@ class _Session:
         self._desk.take(entries, fresh.silences, self._present_ns if self._lanes.live else None, standing)
         self._desk.skip(fresh.read)
         if fresh.clock is not None and not behind:
-            self._desk.advance(self._due(), standing)
+            # The venue's clock may run ahead of ours: what has happened is not waited for.
+            newest = max((entry.change.at for entry in entries), default=0)
+            self._desk.advance(max(self._due(), min(newest, self._due() + AHEAD_NS)), standing)
         notices = await self._in_thread(partial(self._means.watchdog.look, self._outbox, fresh, self._standing))
         for notice in notices:
             self._desk.announce(self._lanes_ns, notice.text, well=notice.well, but=notice.but)
         new = self._desk.collect()
-        if self._desk.position == before and not new.alerts and not asked.answers and not notices:
+        if self._desk.position == before and not (new.alerts or new.messages or asked.answers or notices):
             return False
         posts = await asyncio.to_thread(self._posts, new.messages, now)
         changed = self._desk.changed() | (self._means.watchdog.page() if notices else {})

@@ -76,7 +76,7 @@ async def test_what_was_told_to_whom_and_what_was_not_and_why(reader):
         assert "✓ told message 2" in listed[1]
         assert "– silenced by silence 1 (BTC-*)" in listed[2]
         assert "◆ undelivered = expected · message 3 HTTP 401: bad token" in listed[4]
-        assert "– cooling down until 22:24:28: taken up at 21:24:28" in listed[5]
+        assert "– muted until 22:24 or a move above 240.00" in listed[5]
         assert "✓ told ✓ real · message 1" in listed[6]
         silences = text_of(pilot, "silences")
         assert "silence 1 (BTC-*)" in silences
@@ -317,7 +317,7 @@ async def test_channels_and_no_alert_yet(tmp_path):
     with telling(tmp_path / "x.db"):
         async with running(reader) as pilot:
             await press(pilot, "A")
-            assert "No alert in this time" in text_of(pilot, "told")
+            assert "No alerts match" in text_of(pilot, "told")
             assert "desk" in text_of(pilot, "channels")
 
 

@@ -362,13 +362,13 @@ async def test_calm(tmp_path):
         assert "Nothing abnormal now" in screen
         assert "all 3 symbols within limits" in screen
         assert "Nothing abnormal in the last hour." in screen
-        assert "6 rules are armed on 3 symbols." in screen
+        assert "8 rules are armed on 3 symbols." in screen
 
 
 async def test_no_match(reader):
     async with running(reader) as pilot:
         await press(pilot, "T")
-        assert "No anomaly matches these filters." in text_of(pilot)
+        assert "No anomalies match these filters." in text_of(pilot)
         assert "Press x" in text_of(pilot)
 
 

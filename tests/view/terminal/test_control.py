@@ -47,7 +47,7 @@ def test_recency_that_is_none_of_the_offered_goes_to_the_first(control):
 def test_types_backwards_from_a_choice_of_several(control):
     control.ask = Ask(filter=Filter(rules=("pct_spike", "abs_jump")))
     control.next_type(-1)
-    assert control.ask.filter.rules == ("tape_gap",)
+    assert control.ask.filter.rules == ("new_numbering",)
 
 
 def test_clear_leaves_the_span_of_time(control):
