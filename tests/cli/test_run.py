@@ -282,7 +282,12 @@ def test_with_channels_it_tells_people_and_says_that_it_is_a_replay(tape: Path, 
         )
         arguments = ("run", "--source", f"tape:{tape}", "--speed", "60", "--db", "x.db", "--no-dashboard")
         with running(*arguments, until="channel", cwd=tmp_path) as (child, said):
-            assert said[-1].split() == ["channel", "desk", "(JSON):", *"Low severity and above, all rules".split()]
+            assert said[-1].split() == [
+                "channel",
+                "desk",
+                "(JSON):",
+                *["Low", "severity", "and", "above,", "all", "rules"],
+            ]
             (request,) = hook.wait_for(1)[:1]
             ends(child, signal.SIGINT)
     assert request.json["title"].startswith("[Replay] ")
