@@ -258,6 +258,17 @@ def test_whoever_reads_a_database_without_one_is_told_so(tmp_path: Path) -> None
     reader.close()
 
 
+async def test_what_has_grown_without_a_change_is_told_though_nothing_else_happens(
+    happening: Happening, database: Database, hook: WebReceiver
+) -> None:
+    async with telling(database.url, config(channel(hook.host), group_s=1.0)):
+        opened = happening.open("DOGE-USD")
+        await eventually(lambda: verdicts(database) == ["sent"])
+        happening.grow(opened, 3.0)
+        await eventually(lambda: len(hook.accepted) == 2)
+    assert "3.00 %" in titles(hook)[1]
+
+
 async def test_a_message_tells_how_far_the_event_has_carried_the_price(
     happening: Happening, database: Database, hook: WebReceiver
 ) -> None:

@@ -71,6 +71,13 @@ class Happening:
         self._last[ident] = msgspec.structs.replace(found, escalation=found.escalation + 1, **twice)
         self.commit(self._change("escalated", self._last[ident]))
 
+    def grow(self, ident: str, times: float) -> None:
+        """Let its peak grow without a change, as it does between two steps."""
+        found, now = self._last[ident], self._clock.now_ns()
+        larger = {"size": times * (found.size or 1.0), "peak_observed": times * found.peak_observed, "peak_ts": now}
+        self._last[ident] = msgspec.structs.replace(found, **larger)
+        self._store.commit(Commit(Clock(now, now), open_anomalies=[self._last[ident]]))
+
     def end(self, ident: str) -> None:
         """Let it end."""
         now = self._clock.now_ns()
