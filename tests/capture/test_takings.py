@@ -39,6 +39,16 @@ def test_one_trade_that_does_not_get_through_is_no_blindness() -> None:
         assert venue.tick(NOW + second * NS)[0][3] == 0
 
 
+def test_a_trade_lost_an_hour_ago_is_no_hour_of_blindness() -> None:
+    takings = Takings()
+    takings.miss(Cause.QUARANTINED, 101, NOW)
+    hour = NOW + 3_600 * NS
+    takings.miss(Cause.QUARANTINED, 102, hour)
+    assert (takings.blind, takings.blind_ns(hour)) == ((hour, Cause.QUARANTINED), 0)
+    takings.miss(Cause.QUARANTINED, 103, hour + NS)
+    assert takings.blind[0] == hour
+
+
 def test_heartbeats_that_name_trades_of_which_none_comes_make_a_lane_blind() -> None:
     venue = feed()
     for second in range(1, 4):

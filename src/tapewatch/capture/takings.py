@@ -13,6 +13,9 @@ LOOK_BACK_NS = 60 * NS
 
 MARK_EVERY_NS = 10 * NS
 
+ALONE_NS: Final = 60 * NS
+"""A trade that did not get through longer ago than that stands for itself, and not for all the time since."""
+
 LOSING_LEAST: Final = 20
 LOSING_SHARE: Final = 0.1
 """So many trades of the last minute, and such a share of them, that did not get through, are said to people."""
@@ -32,7 +35,7 @@ class Takings:
     A trade that gets through says that all is well. What does not is evidence that the venue trades: a match that was
     set aside, told again, late, or whose id nothing confirms, and a heartbeat that names other trades than the one
     before it. One such trade may be the last for an hour, and is told as a gap or in quarantine; with the second one
-    the lane is blind, since the first.
+    the lane is blind, since the first, or since the second where the first is long ago.
 
     Attributes
     ----------
@@ -78,7 +81,10 @@ class Takings:
         if trade_id is None:
             trade_id = -self.lost.total()  # like no other
         named = cause is Cause.NOT_COMING  # a trade that came and was set aside may be the one that a heartbeat names
-        self._sure |= self._doubted.setdefault(named, trade_id) != trade_id
+        if self._doubted.setdefault(named, trade_id) != trade_id and not self._sure:
+            self._sure = True
+            if now_ns - self.doubted_ns > ALONE_NS:  # the first was one trade, and the hour since then no blindness
+                self.doubted_ns = now_ns
 
     @property
     def blind(self) -> tuple[int, Cause]:
