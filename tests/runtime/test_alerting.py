@@ -12,8 +12,10 @@ from support import receivers
 from support.databases import Database
 from support.receivers import WebReceiver, answer, reset_after
 from support.tellers import EVERYTHING, Happening, channel, config, eventually, telling
+from tapewatch.clock import SystemClock
 from tapewatch.errors import ConfigError
 from tapewatch.model import NS
+from tapewatch.runtime import alerting as alerting_module
 from tapewatch.runtime.alert_requests import ask
 from tapewatch.store.records import Source
 from tapewatch.store.sql import Reader
@@ -256,6 +258,27 @@ def test_whoever_reads_a_database_without_one_is_told_so(tmp_path: Path) -> None
     reader = Reader(tmp_path / "none.db")
     assert not reader.ready()
     reader.close()
+
+
+class Behind(SystemClock):
+    """Another machine's clock, a minute behind."""
+
+    def wall_ns(self) -> int:
+        return super().wall_ns() - 60 * NS
+
+
+async def test_its_sign_of_life_is_by_the_clock_of_who_writes(
+    happening: Happening, database: Database, hook: WebReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerting_module, "BEAT_NS", 0)
+
+    def off_s() -> float:
+        happening.commit()
+        beats = [int(beat) for (beat,) in database.rows("SELECT value FROM meta WHERE key = 'alerting'")]
+        return min((abs(beat - happening.now_ns()) / NS for beat in beats), default=float("inf"))
+
+    async with telling(database.url, config(channel(hook.host)), clock=Behind()):
+        await eventually(lambda: off_s() < 30)
 
 
 async def test_what_has_grown_without_a_change_is_told_though_nothing_else_happens(

@@ -107,10 +107,12 @@ def config(*channels: dict[str, Any], **fields: Any) -> AlertsConfig:
 
 
 @asynccontextmanager
-async def telling(db: str | Path, alerts: AlertsConfig, said: list[str] | None = None) -> AsyncIterator[Alerting]:
+async def telling(
+    db: str | Path, alerts: AlertsConfig, said: list[str] | None = None, clock: SystemClock | None = None
+) -> AsyncIterator[Alerting]:
     """Run alerting in this process."""
     words: list[str] = [] if said is None else said
-    means = prepare(Settings(str(db), alerts), SystemClock(), lambda _, text: words.append(text))
+    means = prepare(Settings(str(db), alerts), clock or SystemClock(), lambda _, text: words.append(text))
     alerting = Alerting(means)
     task = asyncio.create_task(alerting.run(means.open_outbox()))
     try:

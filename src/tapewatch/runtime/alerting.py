@@ -157,6 +157,7 @@ class _Session:
         self._lanes = LanesClock(0, 0)
         self._pulse = Pulse(means.clock)
         self._lanes_ns = self._present_ns = means.clock.now_ns()
+        self._writer_ns = means.clock.wall_ns()
         self._moved = (0, 0)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="outbox")  # it has one connection
         self._senders: dict[str, Sender] = {}
@@ -215,7 +216,8 @@ class _Session:
             behind = await self._look()
             if self._means.clock.monotonic_ns() - beat_ns > BEAT_NS:
                 beat_ns = self._means.clock.monotonic_ns()
-                await self._in_thread(partial(self._outbox.beat, self._means.clock.wall_ns()))
+                # By the clock of who writes, with which readers compare it: ours may be another machine's.
+                await self._in_thread(partial(self._outbox.beat, self._writer_ns))
             self._alerting.position, self._alerting.away = self._desk.position, None
             self._alerting.looked_ns = self._means.clock.monotonic_ns()
             self._alerting.waiting = {name: sender.waiting for name, sender in self._senders.items()}
@@ -260,7 +262,7 @@ class _Session:
             # By the clock of who writes: ours may be another machine's, or was set. What comes through Kafka may be far
             # behind it.
             wall_ns = self._pulse.wall_ns(fresh.clock)
-            self._lanes_ns = fresh.clock.lanes_ns(wall_ns)
+            self._lanes_ns, self._writer_ns = fresh.clock.lanes_ns(wall_ns), wall_ns
             behind = fresh.source is not None and fresh.source.kind == "kafka"
             self._present_ns = wall_ns if behind else self._lanes_ns
         asked = answer_all(self._outbox, fresh, self._lanes_ns, now, tuple(self._senders))
