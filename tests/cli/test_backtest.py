@@ -133,7 +133,11 @@ WRONG = {
     "no folder": (("DAY", "--out", "none/x.jsonl"), 2, "--out none/x.jsonl: expected an existing folder"),
     "the tape itself": (("DAY", "--out", "DAY"), 2, "expected another file than the tape that is read"),
     "no such rule": (("DAY", "--set", "rules.pct_spik.armed=false"), 2, "rules.pct_spik: unknown rule; did you mean"),
-    "a wrong limit": (("DAY", "--set", "rules.pct_spike.threshold_pct=-1"), 2, "rules.pct_spike: Expected `float` >= "),
+    "a wrong limit": (
+        ("DAY", "--set", "rules.pct_spike.threshold_pct=-1"),
+        2,
+        "threshold_pct: expected float >= 0.001",
+    ),
     "no such setting": (("DAY", "--set", "x"), 2, "--set expects section.key=value, found 'x'"),
     "no configuration": (("DAY", "--config", "none.toml"), 2, "none.toml: cannot be read: No such file"),
     "another format": (("DAY", "--format", "tape"), 2, "expected the format tape, found another"),
